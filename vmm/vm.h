@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One sandbox as the VMM sees it. All state hangs off struct vm; there are no file-scope variables in vmm/.
+ *
+ * Life: vm_create() (RAM) -> image_load(), config_write(), devices -> backend->create() -> jail_close() -> backend->start()
+ * -> event loop -> vm_destroy(). See umbra_vmm_main() in vmm/main.c, which is that list.
+ */
+#ifndef UMBRA_VMM_VM_H
+#define UMBRA_VMM_VM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "abi/boot.h"
+
+typedef uint64_t gpa_t; /* a guest-physical address: an integer, never a pointer */
+
+struct backend;
+struct vm;
+
+struct vm {
+	/* Immutable after vm_create(). */
+	unsigned int ncpus;
+	uint64_t ram_bytes;
+	int ram_fd;     /* memfd, sealed against resizing */
+	uint8_t *ram;   /* the whole RAM mapped in the VMM, MAP_NORESERVE */
+	int doorbell;   /* eventfd: written by the guest's side on UM_HC_NOTIFY, polled by the control thread */
+
+	/* The backend: immutable after backend->create(). */
+	const struct backend *backend;
+	void *backend_data;
+
+	/* Set once, by whoever ends the sandbox first; see vm_end(). */
+	_Atomic int ended;
+	int exit_status; /* for the launcher: 0-255, or 128+n */
+	char end_reason[256]; /* empty: the guest ended by itself */
+	int end_fd;      /* eventfd that wakes the control thread once ended */
+};
+
+/*
+ * The checked translation of every guest address the VMM uses. Returns a pointer to @len bytes of guest RAM at @gpa, or NULL
+ * when any byte lies outside (overflow included) or @len is 0. The memory is shared with a hostile guest: read each value
+ * once, into a local. Any thread.
+ */
+void *vm_gpa(const struct vm *vm, gpa_t gpa, uint64_t len);
+
+/*
+ * Ends the sandbox: the first caller decides status and reason (printf style; NULL: the guest ended by itself); the control
+ * thread does the rest. Any thread, never blocks. The reason is printed as one line "umbra: ...".
+ */
+void vm_end(struct vm *vm, int exit_status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+#endif
