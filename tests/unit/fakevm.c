@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * See fakevm.h. vm_end() records the sentence, as the real one does, and lets the test look at it.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fakevm.h"
+
+void fakevm_init(struct vm *vm, uint64_t ram_bytes)
+{
+	memset(vm, 0, sizeof(*vm));
+	vm->ncpus = 1;
+	vm->ram_bytes = ram_bytes;
+	vm->ram = aligned_alloc(4096, ram_bytes);
+	if (!vm->ram)
+		abort();
+	memset(vm->ram, 0, ram_bytes);
+}
+
+void fakevm_deinit(struct vm *vm)
+{
+	free(vm->ram);
+}
+
+void *vm_gpa(const struct vm *vm, gpa_t gpa, uint64_t len)
+{
+	if (len == 0 || gpa >= vm->ram_bytes || len > vm->ram_bytes - gpa)
+		return NULL;
+	return vm->ram + gpa;
+}
+
+void vm_end(struct vm *vm, int exit_status, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (vm->ended++)
+		return;
+	vm->exit_status = exit_status;
+	if (!fmt)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(vm->end_reason, sizeof(vm->end_reason), fmt, ap);
+	va_end(ap);
+}
