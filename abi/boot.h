@@ -9,7 +9,6 @@
 #ifndef UMBRA_ABI_BOOT_H
 #define UMBRA_ABI_BOOT_H
 
-#include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -70,7 +69,7 @@ struct um_boot {
 	uint64_t max_spaces;    /* how many tables can be bound at once; more are possible, the backend recycles */
 };
 
-static_assert(sizeof(struct um_boot) <= 4096, "one page");
+_Static_assert(sizeof(struct um_boot) <= 4096, "one page");
 
 /*
  * The clock page. The VMM writes, guest kernel and programs (vDSO) read.
@@ -89,6 +88,6 @@ struct um_clock {
 	int64_t tai_offset_s;
 };
 
-static_assert(sizeof(struct um_clock) == 64, "one line");
+_Static_assert(sizeof(struct um_clock) == 64, "one line");
 
 #endif

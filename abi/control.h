@@ -12,7 +12,6 @@
 #ifndef UMBRA_ABI_CONTROL_H
 #define UMBRA_ABI_CONTROL_H
 
-#include <assert.h>
 #include <stdint.h>
 
 /* Console streams */

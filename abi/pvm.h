@@ -142,7 +142,6 @@
 #define UM_HC_YIELD (UM_HC_BASE + 12)
 
 #ifndef __ASSEMBLER__
-#include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -169,18 +168,18 @@ struct pvcs {
 	uint64_t reserved1[2]; /* zero */
 };
 
-static_assert(offsetof(struct pvcs, cr2) == PVCS_CR2, "PVCS");
-static_assert(offsetof(struct pvcs, pending) == PVCS_PENDING, "PVCS");
-static_assert(offsetof(struct pvcs, backend) == PVCS_BACKEND, "PVCS");
-static_assert(offsetof(struct pvcs, user_cs) == PVCS_USER_CS, "PVCS");
-static_assert(offsetof(struct pvcs, event_errcode) == PVCS_ERRCODE, "PVCS");
-static_assert(offsetof(struct pvcs, event_vector) == PVCS_VECTOR, "PVCS");
-static_assert(offsetof(struct pvcs, user_gsbase) == PVCS_USER_GSBASE, "PVCS");
-static_assert(offsetof(struct pvcs, eflags) == PVCS_EFLAGS, "PVCS");
-static_assert(offsetof(struct pvcs, rip) == PVCS_RIP, "PVCS");
-static_assert(offsetof(struct pvcs, rcx) == PVCS_RCX, "PVCS");
-static_assert(offsetof(struct pvcs, r11) == PVCS_R11, "PVCS");
-static_assert(sizeof(struct pvcs) == PVCS_SIZE, "PVCS");
+_Static_assert(offsetof(struct pvcs, cr2) == PVCS_CR2, "PVCS");
+_Static_assert(offsetof(struct pvcs, pending) == PVCS_PENDING, "PVCS");
+_Static_assert(offsetof(struct pvcs, backend) == PVCS_BACKEND, "PVCS");
+_Static_assert(offsetof(struct pvcs, user_cs) == PVCS_USER_CS, "PVCS");
+_Static_assert(offsetof(struct pvcs, event_errcode) == PVCS_ERRCODE, "PVCS");
+_Static_assert(offsetof(struct pvcs, event_vector) == PVCS_VECTOR, "PVCS");
+_Static_assert(offsetof(struct pvcs, user_gsbase) == PVCS_USER_GSBASE, "PVCS");
+_Static_assert(offsetof(struct pvcs, eflags) == PVCS_EFLAGS, "PVCS");
+_Static_assert(offsetof(struct pvcs, rip) == PVCS_RIP, "PVCS");
+_Static_assert(offsetof(struct pvcs, rcx) == PVCS_RCX, "PVCS");
+_Static_assert(offsetof(struct pvcs, r11) == PVCS_R11, "PVCS");
+_Static_assert(sizeof(struct pvcs) == PVCS_SIZE, "PVCS");
 #endif
 
 #endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Start-up: gk_init() in kernel/init.c is the list; these are its steps, under the file that defines them. */
+#ifndef GK_INIT_H
+#define GK_INIT_H
+
+#include <abi/boot.h>
+#include <gk/types.h>
+
+struct cpu;
+
+extern const struct um_boot *boot; /* the boot block, checked; read-only by convention */
+
+/* Configuration (kernel/config.c): value of a key that appears once, or NULL; and all values of a key in order. */
+const char *config_get(const char *key);
+/* *iter NULL at first. */
+const char *config_next(const char *key, const char **iter);
+
+/* kernel/init.c */ void gk_init(struct um_boot *b) __noreturn;
+/* mm/page_alloc.c */ void page_alloc_init(void);
+/* mm/slab.c */ void slab_init(void);
+/* mm/mm.c */ void mm_init(void);
+/* mm/pagecache.c */ void pagecache_init(void); /* starts the write-back task */
+/* kernel/pid.c */ void pid_init(void);
+/* kernel/sched.c */ void sched_init(void);      /* makes the boot context vCPU 0's idle task */
+/* kernel/clock.c */ void clock_init(void);
+/* kernel/random.c */ void random_init(void);
+/* kernel/futex.c */ void futex_init(void);
+/* kernel/signal.c */ void signal_init(void);
+/* arch/x86_64/smp.c */ void smp_init(void);     /* starts the other vCPUs; they enter their idle loop */
+/* arch/x86_64/setup.c */ void arch_cpu_init(struct cpu *c); /* PVCS, entry points, GS base */
+/* arch/x86_64/fpu.c */ void fpu_init(void);
+/* arch/x86_64/vdso.c */ void vdso_init(void);
+/* fs/... */ void vfs_init(void);     /* caches, rootfs */
+void tmpfs_init(void);
+void anon_init(void);
+void special_init(void);
+void fuse_init(void);     /* fs/fuse: host exports */
+void overlay_init(void);
+void proc_init(void);
+void sysfs_init(void);
+void devfs_init(void);
+void devpts_init(void);
+void pipe_init(void);
+void epoll_init(void);
+void inotify_init(void);
+/* net/ */ void net_init(void);
+/* drivers/ */ void virtq_init(void);
+void console_init(void);  /* drivers/console.c: /dev/console, stdio streams or the terminal */
+void control_init(void);  /* drivers/control.c: signals and window size from the host */
+void tty_init(void);
+/* fs/rootfs.c */ int mount_config(void); /* the mounts of the configuration, in order */
+
+struct task;
+/* The first program: pid 1 (kernel/init.c). */
+void random_bytes(void *buf, size_t n);
+u64 random_u64(void);
+
+#endif

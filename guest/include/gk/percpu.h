@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The per-vCPU area. GS base points at it in supervisor mode; the PVCS must be its first member (abi/pvm.h).
+ * Kernel code never changes vCPU except in schedule() and whatever calls it.
+ */
+#ifndef GK_PERCPU_H
+#define GK_PERCPU_H
+
+#include <abi/pvm.h>
+#include <gk/lock.h>
+#include <gk/rbtree.h>
+
+struct task;
+struct mm;
+
+#define MAX_CPUS 64
+
+struct cpu {
+	struct pvcs pvcs;
+	struct cpu *self;     /* offset 128: used by this_cpu() */
+	struct task *current; /* offset 136: used by `current` and the entry code */
+	u64 kstack_top;       /* offset 144: where the entry code puts its frame */
+	u64 scratch_rsp;      /* offset 152: the program's RSP during entry */
+	u32 id;
+	u32 need_resched;     /* set by anyone, read on the way to user mode */
+
+	/* This vCPU only. */
+	struct task *idle;
+	struct mm *active_mm; /* whose table is loaded; holds a reference */
+	u64 loaded_cr3;
+	struct task *prev;    /* handed from __switch_to to finish_task_switch */
+
+	/* run queue, kernel/sched.c */
+	spinlock_t rq_lock;
+	struct list_head rq;  /* rq_lock */
+	u32 nr_running;       /* rq_lock */
+	u64 rq_clock;         /* rq_lock: when the current task was put on the CPU */
+	u64 min_vruntime;     /* rq_lock */
+	bool idle_now;        /* rq_lock */
+
+	/* timers, kernel/timer.c */
+	spinlock_t timer_lock;
+	struct rb_root timers; /* timer_lock, by deadline */
+	ktime_t armed;         /* timer_lock: what the hypervisor was told */
+
+	/* statistics for /proc/stat */
+	u64 user_ns, system_ns, idle_ns, irqs, ctxt_switches;
+
+	/* page allocator's and slab's per-vCPU caches hang here (mm/) */
+	void *mm_cache;
+} __aligned(4096);
+
+_Static_assert(offsetof(struct cpu, self) == 128, "entry.S");
+_Static_assert(offsetof(struct cpu, current) == 136, "entry.S");
+_Static_assert(offsetof(struct cpu, kstack_top) == 144, "entry.S");
+_Static_assert(offsetof(struct cpu, scratch_rsp) == 152, "entry.S");
+
+extern struct cpu *cpus[MAX_CPUS];
+extern u32 nr_cpus; /* online */
+
+static __always_inline struct cpu *this_cpu(void)
+{
+	struct cpu *c;
+
+	__asm__ volatile("movq %%gs:128, %0" : "=r"(c));
+	return c;
+}
+
+static __always_inline struct task *get_current(void)
+{
+	struct task *t;
+
+	/* Not volatile: `current` never changes under the code that reads it. */
+	__asm__("movq %%gs:136, %0" : "=r"(t));
+	return t;
+}
+#define current get_current()
+
+static inline u32 smp_id(void)
+{
+	return this_cpu()->id;
+}
+
+#define for_each_cpu(c) for (u32 i_ = 0; i_ < nr_cpus && ((c) = cpus[i_]); i_++)
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Intrusive balanced search trees. The caller searches and links (rb_link_node() at the place found, then
+ * rb_insert_color()), and locks.
+ */
+#ifndef GK_RBTREE_H
+#define GK_RBTREE_H
+
+#include <gk/types.h>
+
+struct rb_node {
+	u64 parent_color;
+	struct rb_node *left, *right;
+};
+
+struct rb_root {
+	struct rb_node *node;
+};
+
+#define RB_ROOT ((struct rb_root){ NULL })
+#define rb_entry(p, type, member) container_of(p, type, member)
+
+static inline void rb_link_node(struct rb_node *n, struct rb_node *parent, struct rb_node **link)
+{
+	n->parent_color = (u64)parent;
+	n->left = n->right = NULL;
+	*link = n;
+}
+
+void rb_insert_color(struct rb_node *n, struct rb_root *root);
+void rb_erase(struct rb_node *n, struct rb_root *root);
+struct rb_node *rb_first(const struct rb_root *root);
+struct rb_node *rb_last(const struct rb_root *root);
+struct rb_node *rb_next(const struct rb_node *n);
+struct rb_node *rb_prev(const struct rb_node *n);
+
+#endif

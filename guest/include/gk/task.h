@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tasks (threads), processes and what they share.
+ *
+ * A task is one thread. The threads of a process share struct process (what POSIX gives to the process: signals, limits,
+ * timers, children). Memory, descriptors, directories and handlers are shared by reference, as clone flags say.
+ */
+#ifndef GK_TASK_H
+#define GK_TASK_H
+
+#include <gk/cred.h>
+#include <gk/lock.h>
+#include <gk/percpu.h>
+#include <gk/ptregs.h>
+#include <gk/signal.h>
+#include <gk/timer.h>
+#include <gk/wait.h>
+
+struct mm;
+struct files;
+struct fs_info;
+struct file;
+struct tty;
+
+#define KSTACK_SIZE 16384ul
+#define TASK_COMM_LEN 16
+
+/* states; a sleeper is woken by try_wake_up() with a mask of states */
+#define TASK_RUNNING 0x0
+#define TASK_INTERRUPTIBLE 0x1
+#define TASK_UNINTERRUPTIBLE 0x2
+#define TASK_STOPPED 0x4   /* job control */
+#define TASK_TRACED 0x8
+#define TASK_DEAD 0x10     /* left the CPU for good */
+#define TASK_WAKEKILL 0x100 /* a fatal signal wakes it */
+#define TASK_KILLABLE (TASK_WAKEKILL | TASK_UNINTERRUPTIBLE)
+#define TASK_NORMAL (TASK_INTERRUPTIBLE | TASK_UNINTERRUPTIBLE)
+
+/* work pending on the way to user mode: task->work, atomic bits */
+#define WORK_SIGNAL 0x1
+#define WORK_RSEQ 0x2
+#define WORK_TRACE_SYSCALL 0x4
+#define WORK_RESTORE_SIGMASK 0x8
+#define WORK_EXIT_GROUP 0x10
+#define WORK_NOTIFY 0x20
+#define WORK_SECCOMP 0x40
+#define WORK_STRACE 0x80
+
+#define RLIM_NLIMITS 16
+#define RLIM_INFINITY (~0ull)
+enum { RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_DATA, RLIMIT_STACK, RLIMIT_CORE, RLIMIT_RSS, RLIMIT_NPROC, RLIMIT_NOFILE,
+       RLIMIT_MEMLOCK, RLIMIT_AS, RLIMIT_LOCKS, RLIMIT_SIGPENDING, RLIMIT_MSGQUEUE, RLIMIT_NICE, RLIMIT_RTPRIO,
+       RLIMIT_RTTIME };
+struct rlimit {
+	u64 cur, max;
+};
+
+/* What getrusage() and times() report. */
+struct rusage_acct {
+	u64 utime_ns, stime_ns, minflt, majflt, nvcsw, nivcsw, inblock, oublock, maxrss_kb;
+};
+
+/* A number that names a process, group or session, and whoever waits on it (kernel/pid.c). */
+struct pid {
+	refcount_t refs;
+	s32 nr;
+	struct rb_node node;          /* pid_lock */
+	struct task *task;            /* pid_lock: thread with this tid, or NULL */
+	struct process *process;      /* pid_lock: process with this pid (from birth until reaped), or NULL */
+	struct list_head pgrp;        /* pid_lock: processes of the group */
+	struct list_head session;     /* pid_lock: processes of the session */
+	struct wait_queue pidfd_wait; /* pidfd pollers, woken on exit */
+};
+
+/* One process: everything its threads share by POSIX. Lock: siglock unless said. */
+struct process {
+	refcount_t refs;
+	spinlock_t siglock;
+	struct pid *pid;              /* immutable */
+	struct task *leader;          /* immutable until de_thread() in exec */
+	struct list_head threads;     /* task_lock: task->thread_link */
+	u32 nr_threads;               /* task_lock: live ones */
+	u32 group_exit_code;          /* siglock: wait status once group_exit */
+	bool group_exit;              /* siglock */
+	struct task *group_exec_task; /* siglock: the thread that execs; the others die */
+	struct sigpending shared_pending; /* siglock */
+	struct wait_queue wait_child; /* parents sleep here in wait4() */
+	struct wait_queue signalfd_wait;
+
+	/* job control: siglock */
+	u32 group_stop_sig;           /* 0: running; else the signal that stopped it */
+	bool stop_reported, continued;
+	u32 stop_count;               /* threads that still have to stop */
+
+	/* family: task_lock */
+	struct process *parent;
+	struct list_head children;    /* process->sibling */
+	struct list_head sibling;
+	struct pid *pgrp, *session;
+	struct list_head pgrp_link, session_link;
+	struct tty *tty;              /* controlling terminal, tty code's lock */
+	bool is_session_leader, child_subreaper, did_exec;
+	bool zombie;                  /* last thread gone; waits to be reaped */
+	u32 exit_code;                /* wait status */
+	int exit_signal;              /* sent to the parent */
+
+	struct rlimit rlim[RLIM_NLIMITS]; /* siglock */
+	struct rusage_acct acct_dead; /* of threads that have exited; siglock */
+	struct rusage_acct acct_children;
+	ktime_t start_time;           /* boot clock */
+	void *posix_timers;           /* kernel/posix_timer.c */
+	void *itimers;
+	struct pid *tty_old_pgrp;
+	u32 oom_score_adj;
+	int dumpable;
+	u32 personality;
+};
+
+struct robust_list_head;
+
+struct task {
+	/* Offsets known to assembly (asserted in arch/x86_64/asm-offsets.c). */
+	u64 ksp;                      /* saved kernel RSP while not running */
+	u64 kstack;                   /* lowest address of the kernel stack */
+	u64 work;                     /* WORK_*, atomic */
+	void *fpstate;                /* XSAVE area, 64-byte aligned */
+	u64 fsbase, gsbase;           /* the program's, valid while not running in user mode */
+
+	refcount_t refs;
+	u32 state;                    /* TASK_*, see try_wake_up() */
+	struct cpu *cpu;              /* where it runs or last ran */
+	bool on_cpu, on_rq;
+	struct list_head rq_link;     /* cpu->rq_lock */
+	u64 vruntime, slice_start, sum_exec_ns;
+	int nice, policy, rt_priority;
+	u64 cpus_allowed;             /* bit per vCPU */
+	u64 fp_valid_tag;             /* arch: where live FP state may still be loaded */
+
+	struct pid *pid;              /* tid; immutable */
+	struct process *process;      /* immutable */
+	struct list_head thread_link; /* task_lock */
+	char comm[TASK_COMM_LEN];
+
+	struct mm *mm;                /* NULL: kernel task */
+	struct files *files;          /* task's own reference; never NULL while alive */
+	struct fs_info *fs;
+	struct sighand *sighand;      /* protected by process->siglock */
+	struct cred *cred;            /* effective; written by the task itself, others take it under task_lock */
+
+	/* signals: process->siglock */
+	u64 blocked, saved_sigmask;   /* bit n-1 = signal n */
+	struct sigpending pending;
+	u64 sas_sp, sas_size;         /* alternate stack */
+	u32 sas_flags;
+	struct restart_block restart;
+
+	/* threads */
+	u64 clear_child_tid, set_child_tid; /* program addresses */
+	u64 robust_list;
+	u64 rseq;                     /* program address or 0 */
+	u32 rseq_len, rseq_sig;
+	struct task *vfork_parent;    /* woken when mm is released */
+	bool vfork_done;
+	struct wait_queue vfork_wait;
+	void *futex_waiter;
+
+	u32 exit_code;
+	bool exiting, forked_no_exec, no_new_privs;
+	int pdeath_signal;
+	u64 timer_slack_ns;
+	struct rusage_acct acct;      /* own */
+	ktime_t start_time;
+	u64 acct_stamp;               /* when time accounting last switched */
+	struct ptrace_state *ptrace;  /* NULL: not traced */
+	u32 uaccess_depth;
+	u64 min_flt_addr;
+	const char *wchan;
+	u64 exec_id;
+	void *ioctx;                  /* reserved */
+};
+
+/* Order: task_lock > process->siglock > rq_lock. Protects the family tree, thread lists and pid links. */
+extern spinlock_t task_lock;
+
+static inline struct pt_regs *task_pt_regs(const struct task *t)
+{
+	return (struct pt_regs *)(t->kstack + KSTACK_SIZE) - 1;
+}
+
+static inline s32 task_pid_nr(const struct task *t)
+{
+	return t->pid->nr;
+}
+
+static inline s32 task_tgid_nr(const struct task *t)
+{
+	return t->process->pid->nr;
+}
+
+/* References. */
+static inline struct task *task_get(struct task *t)
+{
+	refcount_inc(&t->refs);
+	return t;
+}
+void task_put(struct task *t);
+struct process *process_get(struct process *p);
+void process_put(struct process *p);
+
+/* kernel/pid.c: lookups return a reference, or NULL. */
+struct pid *pid_alloc(void);
+struct pid *pid_get(struct pid *p);
+void pid_put(struct pid *p);
+struct pid *find_get_pid(s32 nr);
+struct task *find_get_task(s32 tid);
+struct process *find_get_process(s32 pid);
+/* Walks: calls @fn under task_lock for each live task/process; stops when it returns non-zero and returns that. */
+int for_each_process_do(int (*fn)(struct process *p, void *arg), void *arg);
+/* The first process/task with number >= @from (reference), for /proc listings. */
+struct process *process_next(s32 from);
+extern struct process *init_process;
+
+/* kernel/sched.c */
+void schedule(void);                 /* gives up the vCPU according to current->state */
+void sched_yield_cpu(void);
+bool try_wake_up(struct task *t, u32 states);
+static inline void wake_up_task(struct task *t)
+{
+	try_wake_up(t, TASK_NORMAL);
+}
+#define set_current_state(s) ((void)atomic_xchg(&current->state, s))
+static inline bool need_resched(void)
+{
+	return READ_ONCE(this_cpu()->need_resched) != 0;
+}
+/* At safe points of long kernel paths (no spinlock held). */
+void cond_resched(void);
+void sched_new_task(struct task *t); /* first wake-up */
+void kick_task(struct task *t);      /* makes a running task look at its work soon */
+void set_task_work(struct task *t, u64 bits); /* atomic or + kick if it runs elsewhere */
+/* A kernel task (no mm). It starts with fn(arg) on some vCPU; must never return. */
+struct task *kthread_run(const char *name, void (*fn)(void *arg), void *arg);
+
+/* kernel/fork.c, exit.c */
+struct kernel_clone_args {
+	u64 flags;
+	int exit_signal;
+	u64 stack, tls;
+	s32 __user *pidfd, *child_tid, *parent_tid;
+	s32 *set_tid;
+	u32 set_tid_size;
+};
+long kernel_clone(const struct kernel_clone_args *args);
+void do_exit(u32 wait_status) __noreturn;        /* this thread */
+void do_group_exit(u32 wait_status) __noreturn;  /* the whole process */
+
+/* arch/x86_64 */
+struct task *__switch_to(struct task *prev, struct task *next); /* returns the task we came from */
+
+#endif
