@@ -21,6 +21,8 @@ struct cpu {
 	struct task *current; /* offset 136: used by `current` and the entry code */
 	u64 kstack_top;       /* offset 144: where the entry code puts its frame */
 	u64 scratch_rsp;      /* offset 152: the program's RSP during entry */
+	u64 *direct_ret;      /* offset 160: return addresses of the loaded mm's patched sites (gk/direct.h) */
+	u64 direct_entry;     /* offset 168: boot->direct_entry */
 	u32 id;
 	u32 need_resched;     /* set by anyone, read on the way to user mode */
 
@@ -54,6 +56,8 @@ _Static_assert(offsetof(struct cpu, self) == 128, "entry.S");
 _Static_assert(offsetof(struct cpu, current) == 136, "entry.S");
 _Static_assert(offsetof(struct cpu, kstack_top) == 144, "entry.S");
 _Static_assert(offsetof(struct cpu, scratch_rsp) == 152, "entry.S");
+_Static_assert(offsetof(struct cpu, direct_ret) == 160, "entry.S");
+_Static_assert(offsetof(struct cpu, direct_entry) == 168, "entry.S");
 
 extern struct cpu *cpus[MAX_CPUS];
 extern u32 nr_cpus; /* online */
