@@ -21,7 +21,7 @@
 #define UM_CON_TTY 3 /* with -t: both directions */
 
 #define UM_CON_EOF 0x1    /* no more data in this direction */
-#define UM_CON_BROKEN 0x2 /* RX: the reader of this output stream is gone: writers get SIGPIPE/EPIPE */
+#define UM_CON_BROKEN 0x2 /* RX: writing to this output stream failed; reserved = errno (EPIPE: SIGPIPE for writers) */
 
 struct um_con_hdr {
 	uint32_t stream; /* UM_CON_* */
@@ -70,6 +70,8 @@ struct um_ctl_exit {
  *   export=NODE:ro|rw:TAG   a host directory tree: its root has FUSE node id NODE
  *   mount=TYPE:SOURCE:TARGET:OPTIONS   in order; TYPE: export (SOURCE a TAG), overlay (memory over export SOURCE), tmpfs,
  *                    proc, sysfs, dev, devpts, mqueue; OPTIONS comma separated (ro, nosuid, size=, mode=)
+ *                    In SOURCE and TARGET ':' and '\' are written as a backslash and three octal digits. A missing TARGET
+ *                    is created (parents too) where the file system below allows it.
  *   hide=PATH        an empty unreadable thing is put over PATH
  *   rlimit=NUM:SOFT:HARD
  *   strace=LIST      system call names, "all"

@@ -2,7 +2,8 @@
 /*
  * One sandbox as the VMM sees it. All state hangs off struct vm; there are no file-scope variables in vmm/.
  *
- * Life: vm_create() (RAM) -> image_load(), config_write(), devices -> backend->create() -> jail_close() -> backend->start()
+ * Life: vm_create() (RAM) -> image_load(), config_write(), devices -> backend->create() -> jail_close() ->
+ * backend->start()
  * -> event loop -> vm_destroy(). See umbra_vmm_main() in vmm/main.c, which is that list.
  */
 #ifndef UMBRA_VMM_VM_H
@@ -23,9 +24,9 @@ struct vm {
 	/* Immutable after vm_create(). */
 	unsigned int ncpus;
 	uint64_t ram_bytes;
-	int ram_fd;     /* memfd, sealed against resizing */
-	uint8_t *ram;   /* the whole RAM mapped in the VMM, MAP_NORESERVE */
-	int doorbell;   /* eventfd: written by the guest's side on UM_HC_NOTIFY, polled by the control thread */
+	int ram_fd;   /* memfd, sealed against resizing */
+	uint8_t *ram; /* the whole RAM mapped in the VMM, MAP_NORESERVE */
+	int doorbell; /* eventfd: written by the guest's side on UM_HC_NOTIFY, polled by the control thread */
 
 	/* The backend: immutable after backend->create(). */
 	const struct backend *backend;
@@ -33,21 +34,35 @@ struct vm {
 
 	/* Set once, by whoever ends the sandbox first; see vm_end(). */
 	_Atomic int ended;
-	int exit_status; /* for the launcher: 0-255, or 128+n */
+	int exit_status;      /* for the launcher: 0-255, or 128+n */
 	char end_reason[256]; /* empty: the guest ended by itself */
-	int end_fd;      /* eventfd that wakes the control thread once ended */
+	int end_fd;	      /* eventfd that wakes the control thread once ended */
 };
 
+#define VM_RAM_MIN 0x1000000ull /* 16 MiB */
+
 /*
- * The checked translation of every guest address the VMM uses. Returns a pointer to @len bytes of guest RAM at @gpa, or NULL
- * when any byte lies outside (overflow included) or @len is 0. The memory is shared with a hostile guest: read each value
- * once, into a local. Any thread.
+ * Makes a sandbox with @ncpus (1..UM_MAX_VCPUS) and @ram_bytes (page multiple, VM_RAM_MIN..UM_RAM_MAX) of zeroed RAM,
+ * without backend and devices. Returns 0 or a negative errno; on failure nothing is left behind.
+ */
+int vm_create(struct vm *vm, unsigned int ncpus, uint64_t ram_bytes);
+
+/* Unmaps and closes what vm_create() made; the backend and all threads are gone. Idempotent. */
+void vm_destroy(struct vm *vm);
+
+/* Tells the guest that a device published something in a used ring. Any thread; does not block. */
+void vm_interrupt(struct vm *vm);
+
+/*
+ * The checked translation of every guest address the VMM uses. Returns a pointer to @len bytes of guest RAM at @gpa, or
+ * NULL when any byte lies outside (overflow included) or @len is 0. The memory is shared with a hostile guest: read
+ * each value once, into a local. Any thread.
  */
 void *vm_gpa(const struct vm *vm, gpa_t gpa, uint64_t len);
 
 /*
- * Ends the sandbox: the first caller decides status and reason (printf style; NULL: the guest ended by itself); the control
- * thread does the rest. Any thread, never blocks. The reason is printed as one line "umbra: ...".
+ * Ends the sandbox: the first caller decides status and reason (printf style; NULL: the guest ended by itself); the
+ * control thread does the rest. Any thread, never blocks. The reason is printed as one line "umbra: ...".
  */
 void vm_end(struct vm *vm, int exit_status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 

@@ -45,3 +45,8 @@ void vm_end(struct vm *vm, int exit_status, const char *fmt, ...)
 	vsnprintf(vm->end_reason, sizeof(vm->end_reason), fmt, ap);
 	va_end(ap);
 }
+
+void vm_interrupt(struct vm *vm)
+{
+	(void)vm;
+}

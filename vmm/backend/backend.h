@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct um_boot;
 struct vm;
 
 struct backend {
