@@ -434,7 +434,9 @@ static inline struct file *file_get(struct file *f)
 	refcount_inc(&f->refs);
 	return f;
 }
-void file_put(struct file *f); /* last: release */
+/* Another open description of the inode behind @f, an anon_inode_file (the second end of a pipe). NULL: no memory. */
+struct file *anon_file_clone(struct file *f, const struct file_ops *ops, void *priv, u32 flags);
+void file_put(struct file *f); /* last: epoll_release_file(), release */
 
 struct files *files_new(void);
 struct files *files_dup(struct files *from); /* CLONE_FILES not set */
@@ -496,6 +498,11 @@ void fs_info_put(struct fs_info *fs);
 /* ---- inotify hooks (fs/inotify.c): call after the fact; cheap when nobody watches ---- */
 void fsnotify_inode(struct inode *i, u32 mask);
 void fsnotify_name(struct inode *dir, u32 mask, const char *name, u32 cookie);
+/* What happens to a file seen from its own watch and from its directory's: open, read, write, close, attributes. */
+void fsnotify_dentry(struct dentry *d, u32 mask);
+#define fsnotify_file(f, mask) fsnotify_dentry((f)->path.dentry, mask)
+/* The last link of @i is gone and nobody has it open: IN_DELETE_SELF, then its watches end. */
+void fsnotify_inode_gone(struct inode *i);
 #define IN_ACCESS 0x1
 #define IN_MODIFY 0x2
 #define IN_ATTRIB 0x4
@@ -508,6 +515,7 @@ void fsnotify_name(struct inode *dir, u32 mask, const char *name, u32 cookie);
 #define IN_DELETE 0x200
 #define IN_DELETE_SELF 0x400
 #define IN_MOVE_SELF 0x800
+#define IN_ISDIR 0x40000000 /* or'ed into the mask of fsnotify_name() when the name is a directory's */
 
 /* ---- simple synthetic files, for procfs and sysfs (fs/seq.c) ---- */
 struct seq {

@@ -44,6 +44,8 @@ void pipe_init(void);
 void epoll_init(void);
 void inotify_init(void);
 /* net/ */ void net_init(void);
+/* ipc/ */ void sysv_init(void);
+void mqueue_init(void);
 /* drivers/ */ void virtq_init(void);
 void console_init(void);  /* drivers/console.c: /dev/console, stdio streams or the terminal */
 void control_init(void);  /* drivers/control.c: signals and window size from the host */

@@ -37,7 +37,10 @@ static inline void poll_wait(struct file *f, struct wait_queue *q, struct poll_t
 		pt->queue(f, q, pt);
 }
 
-/* Asks a file; files without a poll op are always readable and writable. */
+/* Asks a file; files without a poll op are always readable and writable. fs/poll.c */
 u32 vfs_poll(struct file *f, struct poll_table *pt);
+
+/* Takes a file that goes away out of every epoll set. file_put() calls it for the last reference, before release. fs/epoll.c */
+void epoll_release_file(struct file *f);
 
 #endif

@@ -104,6 +104,11 @@ bool signal_pending(void);        /* current has something to handle: return -ER
 bool fatal_signal_pending(void);  /* current is being killed */
 bool signal_pending_task(struct task *t);
 
+/* Takes the first pending signal of current (its own, then the process's) that is in @set: its number, or 0. */
+int dequeue_signal_set(u64 set, struct siginfo *info);
+/* Is one of @set pending for current, blocked or not? */
+bool signal_pending_set(u64 set);
+
 /* On the way to user mode when WORK_SIGNAL etc. are set: delivers, stops, restarts system calls. */
 void do_signal(struct pt_regs *regs);
 /* Sets current->blocked (SIGKILL and SIGSTOP are filtered out) and re-evaluates WORK_SIGNAL. */
