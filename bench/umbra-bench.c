@@ -5,7 +5,6 @@
  *
  * Each benchmark repeats a batch until BATCHES batches are done; the median of the batches is what counts.
  */
-#define _GNU_SOURCE
 #include <err.h>
 #include <fcntl.h>
 #include <pthread.h>
