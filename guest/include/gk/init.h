@@ -23,6 +23,7 @@ const char *config_next(const char *key, const char **iter);
 /* kernel/pid.c */ void pid_init(void);
 /* kernel/sched.c */ void sched_init(void);      /* makes the boot context vCPU 0's idle task */
 /* kernel/clock.c */ void clock_init(void);
+/* kernel/timer.c */ void timers_init_cpu(struct cpu *c); /* part of making a struct cpu */
 /* kernel/random.c */ void random_init(void);
 /* kernel/futex.c */ void futex_init(void);
 /* kernel/signal.c */ void signal_init(void);

@@ -12,6 +12,7 @@
 
 struct task;
 struct mm;
+struct ktimer;
 
 #define MAX_CPUS 64
 
@@ -43,7 +44,9 @@ struct cpu {
 	/* timers, kernel/timer.c */
 	spinlock_t timer_lock;
 	struct rb_root timers; /* timer_lock, by deadline */
-	ktime_t armed;         /* timer_lock: what the hypervisor was told */
+	ktime_t armed;         /* timer_lock: what the hypervisor was told; starts as KTIME_NEVER */
+	ktime_t timer_next;    /* timer_lock: the earliest in @timers; starts as KTIME_NEVER */
+	struct ktimer *timer_running; /* timer_lock: whose func runs here now */
 
 	/* statistics for /proc/stat */
 	u64 user_ns, system_ns, idle_ns, irqs, ctxt_switches;
