@@ -127,31 +127,46 @@ struct inode {
 	void *watches;            /* inotify */
 	s32 write_count;          /* atomic: >0 open for writing, <0 being executed (ETXTBSY) */
 	u64 change_id;
+	const char *link;         /* symlink: the target, immutable, freed by the file system's evict; NULL: ask ops->readlink */
 	struct rb_node hash_node; /* inode cache of the super block: sb->inode_lock */
+	struct list_head lru;     /* unused but cached (super_ops.cache_inodes): fs/inode.c */
+	u32 cache_state;          /* sb->inode_lock */
 };
 #define INODE_IMMUTABLE 0x1
 #define INODE_APPEND 0x2
 #define INODE_NOEXEC 0x4
 #define INODE_DEAD 0x8 /* removed directory */
 
+/* Life cycle and locks: fs/dcache.c. Whoever holds a reference may read inode and name; a positive dentry stays so. */
 struct dentry {
-	refcount_t refs;
-	u32 flags;                /* lock */
-	spinlock_t lock;
-	struct inode *inode;      /* lock; reference; NULL: negative */
-	struct dentry *parent;    /* dentry_tree lock; reference; itself for a root */
+	struct {
+		refcount_t refs;
+		u32 flags;        /* DENTRY_*, atomic; with refs one word, see dput() */
+	} __aligned(8);
+	spinlock_t lock;          /* children, parent */
+	u32 hash;
+	struct dentry *hash_next, **hash_pprev; /* bucket's lock */
+	struct dentry *parent;    /* lock; reference; itself for a root */
+	struct inode *inode;      /* reference; NULL: negative */
+	char *name;               /* NUL-terminated; rename_lock to change */
+	u32 name_len;
+	u32 mounted;              /* mounts on it; mount_lock */
 	struct super *sb;
-	u32 hash, name_len;
-	char *name;               /* NUL-terminated; lock + tree lock to change (rename) */
-	char inline_name[40];
-	struct list_head hash_link, child_link, children, lru;
-	u32 mounted;              /* mounts on it */
-	void *private;            /* the file system's (e.g. validity time) */
-	u64 time;
 	const struct dentry_ops *ops;
+	void *private;            /* the file system's */
+	u64 time;                 /* the file system's (e.g. end of validity) */
+	struct list_head child_link; /* parent->lock */
+	struct list_head children;   /* lock */
+	struct list_head lru;        /* lru_lock */
+	char inline_name[40];
 };
-#define DENTRY_HASHED 0x1
-#define DENTRY_UNLINKED 0x2
+#define DENTRY_HASHED 0x1     /* can be found by name */
+#define DENTRY_UNLINKED 0x2   /* its name was removed */
+#define DENTRY_LOOKUP 0x4     /* being looked up: others wait */
+#define DENTRY_LRU 0x8
+#define DENTRY_REFERENCED 0x10
+#define DENTRY_DYING 0x20     /* no reference can be taken any more */
+#define DENTRY_DISCONNECTED 0x40 /* root of nothing: anonymous files */
 
 struct dentry_ops {
 	/* Is the cached entry still right? 1 yes, 0 drop it, or -errno. May sleep. NULL: always. */
@@ -226,7 +241,12 @@ struct file {
 	struct mutex pos_lock;    /* f_pos of read/write/lseek/getdents */
 	loff_t pos;
 	struct path path;
-	struct inode *inode;      /* of path.dentry, for speed */
+	/*
+	 * Whose content this is. Usually that of path.dentry; a stacked file system's open() may put the inode of a layer here,
+	 * so that reads, writes and mappings go straight to it. What belongs to the name (locks, attributes, permissions,
+	 * notification) goes by file_inode().
+	 */
+	struct inode *inode;
 	const struct file_ops *ops;
 	void *private;
 	struct cred *cred;        /* of the opener */
@@ -239,6 +259,7 @@ struct file {
 	spinlock_t epoll_lock;
 	u64 wb_err_seen;
 	u64 version;
+	void *backing;            /* fs/overlay: what replaced a lower file */
 };
 #define FMODE_READ 0x1
 #define FMODE_WRITE 0x2
@@ -249,6 +270,12 @@ struct file {
 #define FMODE_PATH 0x40
 #define FMODE_WRITER 0x80 /* counted in inode->write_count */
 #define FMODE_STREAM 0x100 /* no position: pos_lock not taken */
+#define FMODE_OPENED 0x200 /* ops->open succeeded: release is due */
+
+static inline struct inode *file_inode(const struct file *f)
+{
+	return f->path.dentry->inode;
+}
 
 struct dir_context {
 	/* Takes one entry; false: no room, stop (the position of this entry is the next to give). */
@@ -303,9 +330,11 @@ struct mount {
 	struct dentry *mountpoint; /* in parent */
 	u32 flags;                /* MNT_* = MS_* bits RDONLY NOSUID NODEV NOEXEC NOATIME RELATIME */
 	u32 id;
-	struct list_head link, children, child_link;
+	struct list_head link, children, child_link; /* mount_lock; link: all mounts, in order */
+	struct mount *hash_next;  /* mount_lock */
 	char *source;
 };
+#define MNT_DETACHED 0x80000000u /* no longer in the tree */
 #define MS_RDONLY 1
 #define MS_NOSUID 2
 #define MS_NODEV 4
@@ -319,7 +348,7 @@ struct mount {
 #define MS_REC 16384
 #define MS_RELATIME (1 << 21)
 
-struct fs_info { /* what CLONE_FS shares */
+struct fs_info { /* what CLONE_FS shares; fs/fs_info.c */
 	refcount_t refs;
 	spinlock_t lock;
 	u32 umask;
@@ -368,6 +397,7 @@ struct statfs64 { /* Linux x86-64 struct statfs */
 };
 
 /* ---- inodes and dentries (fs/inode.c, fs/dcache.c) ---- */
+/* Locks: inode->lock (parents before children, then by address) > sb->inode_lock; see fs/README.md. */
 struct inode *inode_new(struct super *sb);      /* zeroed, refs 1, times now, mapping initialised */
 void inode_get(struct inode *i);
 void inode_put(struct inode *i);
@@ -386,7 +416,11 @@ void d_move(struct dentry *d, struct dentry *target, bool exchange);
 /* Finds a cached child; reference or NULL. */
 struct dentry *d_lookup(struct dentry *parent, const char *name, u32 len);
 struct dentry *dget(struct dentry *d);
-void dput(struct dentry *d);
+void dput(struct dentry *d); /* NULL is fine */
+struct dentry *dget_parent(struct dentry *d);
+/* The entry @name of directory @dir, from the cache or the file system; dir->inode->lock held. Maybe negative. ERR_PTR. */
+struct dentry *lookup_one(struct dentry *dir, const char *name, u32 len);
+bool d_is_ancestor(struct dentry *a, struct dentry *d); /* a == d counts */
 void d_prune_children(struct dentry *d);        /* drop unused cached names below */
 u64 dcache_shrink(u64 want);
 
@@ -416,8 +450,36 @@ int inode_permission(struct inode *i, u32 mask);
 int generic_permission(struct inode *i, u32 mask);
 int vfs_getattr(const struct path *p, struct kstat *st, u32 mask);
 int notify_change(struct dentry *d, struct iattr *attr); /* takes inode lock; permission checks inside */
+/*
+ * Changes of a directory: @dir locked for writing, permissions and read-only mounts checked by the caller (the path functions
+ * do). They call the file system, the notification hooks and keep the cache right.
+ */
+int vfs_create(struct inode *dir, struct dentry *d, umode_t mode);
 int vfs_unlink(struct inode *dir, struct dentry *d);
 int vfs_mknod(struct inode *dir, struct dentry *d, umode_t mode, u64 rdev);
+int vfs_mkdir(struct inode *dir, struct dentry *d, umode_t mode);
+int vfs_rmdir(struct inode *dir, struct dentry *d);
+int vfs_symlink(struct inode *dir, struct dentry *d, const char *target);
+int vfs_link(struct dentry *old, struct inode *dir, struct dentry *d);
+/* Both directories locked (lock_rename()). @flags: RENAME_* */
+int vfs_rename(struct inode *odir, struct dentry *od, struct inode *ndir, struct dentry *nd, u32 flags);
+#define RENAME_NOREPLACE 1
+#define RENAME_EXCHANGE 2
+#define RENAME_WHITEOUT 4
+/* Locks two directories for a rename; returns the child of one that is an ancestor of the other, if there is one. */
+struct dentry *lock_rename(struct dentry *a, struct dentry *b);
+void unlock_rename(struct dentry *a, struct dentry *b);
+/* 0 or -EROFS. */
+int mnt_want_write(const struct path *p);
+/* xattr without permission checks (fs/xattr.c). */
+ssize_t vfs_getxattr(struct dentry *d, const char *name, void *buf, size_t size);
+int vfs_setxattr(struct dentry *d, const char *name, const void *val, size_t size, u32 flags);
+ssize_t vfs_listxattr(struct dentry *d, char *buf, size_t size);
+int vfs_removexattr(struct dentry *d, const char *name);
+/* The inode's attributes as they are. */
+void generic_fillattr(struct inode *i, struct kstat *st);
+/* Stores what @attr says into the inode (no checks); times and mode bits included. */
+void setattr_copy(struct inode *i, const struct iattr *attr);
 int vfs_truncate(const struct path *p, loff_t size);
 /* Text of a path as seen from current's root; returns start inside buf, or ERR_PTR. " (deleted)" is appended if so. */
 char *d_path(const struct path *p, char *buf, size_t size);
@@ -429,13 +491,13 @@ struct file *file_open_path(const struct path *p, u32 flags, const struct cred *
 struct file *anon_file(const char *name, const struct file_ops *ops, void *priv, u32 flags);
 /* Like it, but with an inode of its own of type @mode (pipes, sockets, memfd): fs/anon.c */
 struct file *anon_inode_file(const char *name, umode_t mode, const struct file_ops *ops, void *priv, u32 flags);
+/* Another open description of the inode behind @f, an anon_inode_file (the second end of a pipe). NULL: no memory. */
+struct file *anon_file_clone(struct file *f, const struct file_ops *ops, void *priv, u32 flags);
 static inline struct file *file_get(struct file *f)
 {
 	refcount_inc(&f->refs);
 	return f;
 }
-/* Another open description of the inode behind @f, an anon_inode_file (the second end of a pipe). NULL: no memory. */
-struct file *anon_file_clone(struct file *f, const struct file_ops *ops, void *priv, u32 flags);
 void file_put(struct file *f); /* last: epoll_release_file(), release */
 
 struct files *files_new(void);
@@ -447,6 +509,21 @@ int files_unshare(void); /* exec, unshare: current gets a private table */
 /* Descriptor to file with a reference, or NULL. fd_get: not O_PATH files. */
 struct file *fd_get(int fd);
 struct file *fd_get_raw(int fd);
+/*
+ * The same for the time of one system call, without touching the count when nobody else shares the table. fdref.f is NULL when
+ * there is no such file. The caller must not close or replace @fd before fdref_put().
+ */
+struct fdref {
+	struct file *f;
+	bool counted;
+};
+struct fdref fdref_get(int fd);
+struct fdref fdref_get_raw(int fd);
+static inline void fdref_put(struct fdref r)
+{
+	if (r.counted)
+		file_put(r.f);
+}
 struct file *files_lookup(struct task *t, int fd); /* another task's */
 /* The next open descriptor >= @fd of @t (for /proc), or -1. */
 int files_next(struct task *t, int fd);
@@ -485,13 +562,17 @@ extern spinlock_t mount_lock;
 extern struct mount *root_mount;
 /* The mount on @p->dentry within @p->mnt, with a reference, or NULL. */
 struct mount *lookup_mount(const struct path *p);
+struct mount *mount_get(struct mount *m);
+void mount_put(struct mount *m);
+/* A mount of a new super block of type @type, in no place: for the kernel's own (anonymous files, layers). ERR_PTR. */
+struct mount *kern_mount(const char *type, u32 flags, const char *source, const char *data);
 int for_each_mount(int (*fn)(struct mount *m, void *arg), void *arg);
 
 /* ---- devices (fs/special.c) ---- */
-/* Character devices by number: @fops->open gets an inode with rdev set. Names appear in /dev. mode e.g. 0666. */
+/* Character devices by number: @fops->open gets an inode with rdev set. Names appear in /dev. mode e.g. 0666. @name may be NULL. */
 int register_chrdev(const char *name, u32 major, u32 minor, umode_t mode, const struct file_ops *fops);
 
-struct fs_info *fs_info_copy(struct fs_info *from);
+struct fs_info *fs_info_copy(struct fs_info *from); /* NULL: no memory */
 void fs_info_get(struct fs_info *fs);
 void fs_info_put(struct fs_info *fs);
 
