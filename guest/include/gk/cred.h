@@ -4,6 +4,11 @@
 #define GK_CRED_H
 
 #include <gk/atomic.h>
+#include <gk/list.h>
+
+struct file;
+struct process;
+struct task;
 
 #define NGROUPS_MAX 65536
 
@@ -13,8 +18,18 @@ struct group_info {
 	kgid_t gid[]; /* sorted */
 };
 
+/* What is counted per real user id, over all processes of it. */
+struct user {
+	refcount_t refs;
+	kuid_t uid;
+	struct list_head link;
+	u32 sigpending; /* atomic: queued signals and POSIX timers, against RLIMIT_SIGPENDING */
+	u32 processes;  /* atomic: tasks, against RLIMIT_NPROC (fork.c, exit.c) */
+};
+
 struct cred {
 	refcount_t refs;
+	struct user *user; /* of uid; reference */
 	kuid_t uid, euid, suid, fsuid;
 	kgid_t gid, egid, sgid, fsgid;
 	u64 cap_inheritable, cap_permitted, cap_effective, cap_bset, cap_ambient;
@@ -51,11 +66,40 @@ struct cred {
 #define CAP_LAST 40
 #define CAP_FULL ((1ull << (CAP_LAST + 1)) - 1)
 
+#define SECURE_NOROOT 0x1
+#define SECURE_NOROOT_LOCKED 0x2
+#define SECURE_NO_SETUID_FIXUP 0x4
+#define SECURE_NO_SETUID_FIXUP_LOCKED 0x8
+#define SECURE_KEEP_CAPS 0x10
+#define SECURE_KEEP_CAPS_LOCKED 0x20
+#define SECURE_NO_CAP_AMBIENT_RAISE 0x40
+#define SECURE_NO_CAP_AMBIENT_RAISE_LOCKED 0x80
+
+/* struct user of @uid with a reference, or NULL. */
+struct user *user_find_get(kuid_t uid);
+struct user *user_get(struct user *u);
+void user_put(struct user *u);
+
+/* The credentials of the first task: root with everything; to be adapted before it is published. */
+struct cred *cred_new_root(void);
+struct group_info *groups_alloc(u32 n);
+void groups_sort(struct group_info *g);
 struct cred *cred_get(struct cred *c);
 void cred_put(struct cred *c);
 /* A private copy of the current task's credentials, to change and cred_commit(), or cred_put(). NULL: no memory. */
 struct cred *cred_prepare(void);
 void cred_commit(struct cred *c); /* becomes current's; consumes the reference */
+
+/* Another task's credentials, with a reference. No lock held. */
+struct cred *task_cred_get(struct task *t);
+
+/*
+ * exec: the credentials after executing @file, by its set-id bits and file capabilities. *out is to be committed with
+ * cred_exec_commit() when exec can no longer fail, or put. *secure: AT_SECURE. 0 or -errno.
+ */
+int cred_exec(struct file *file, struct cred **out, bool *secure);
+/* Makes @c current's; sets dumpable, forgets the parent-death signal if privileges changed. Consumes the reference. */
+void cred_exec_commit(struct cred *c, bool secure);
 
 bool capable(int cap);         /* current, effective */
 bool in_group(kgid_t gid);     /* fsgid or supplementary, current */

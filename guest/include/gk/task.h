@@ -78,8 +78,8 @@ struct process {
 	spinlock_t siglock;
 	struct pid *pid;              /* immutable */
 	struct task *leader;          /* immutable until de_thread() in exec */
-	struct list_head threads;     /* task_lock: task->thread_link */
-	u32 nr_threads;               /* task_lock: live ones */
+	struct list_head threads;     /* task->thread_link; changed under task_lock and siglock, read under either */
+	u32 nr_threads;               /* like threads: live ones */
 	u32 group_exit_code;          /* siglock: wait status once group_exit */
 	bool group_exit;              /* siglock */
 	struct task *group_exec_task; /* siglock: the thread that execs; the others die */
@@ -88,9 +88,12 @@ struct process {
 	struct wait_queue signalfd_wait;
 
 	/* job control: siglock */
-	u32 group_stop_sig;           /* 0: running; else the signal that stopped it */
-	bool stop_reported, continued;
+	u32 group_stop_sig;           /* 0: running; else the signal that stopped all of it */
+	bool stop_reported, continued; /* for wait4(): cleared and set by it, respectively cleared by it */
 	u32 stop_count;               /* threads that still have to stop */
+	u32 stopping_sig;             /* a stop is under way: its signal */
+	u32 notify;                   /* SIGNAL_NOTIFY_*: what the parent must still be told */
+	u64 sig_forced;               /* first program: pending ones that act by default all the same */
 
 	/* family: task_lock */
 	struct process *parent;
@@ -108,8 +111,8 @@ struct process {
 	struct rusage_acct acct_dead; /* of threads that have exited; siglock */
 	struct rusage_acct acct_children;
 	ktime_t start_time;           /* boot clock */
-	void *posix_timers;           /* kernel/posix_timer.c */
-	void *itimers;
+	struct posix_timers *posix_timers; /* siglock; kernel/posix_timer.c */
+	struct itimers *itimers;      /* siglock; kernel/itimer.c */
 	struct pid *tty_old_pgrp;
 	u32 oom_score_adj;
 	int dumpable;
@@ -117,6 +120,11 @@ struct process {
 };
 
 struct robust_list_head;
+struct pi_state;
+struct seccomp_filter;
+struct ptrace_state;
+struct posix_timers;
+struct itimers;
 
 struct task {
 	/* Offsets known to assembly (asserted in arch/x86_64/asm-offsets.c). */
@@ -138,17 +146,19 @@ struct task {
 
 	struct pid *pid;              /* tid; immutable */
 	struct process *process;      /* immutable */
-	struct list_head thread_link; /* task_lock */
+	struct list_head thread_link; /* process->threads */
 	char comm[TASK_COMM_LEN];
 
 	struct mm *mm;                /* NULL: kernel task */
 	struct files *files;          /* task's own reference; never NULL while alive */
 	struct fs_info *fs;
 	struct sighand *sighand;      /* protected by process->siglock */
-	struct cred *cred;            /* effective; written by the task itself, others take it under task_lock */
+	struct cred *cred;            /* effective; replaced by the task itself under task_lock and siglock, others read under either */
 
 	/* signals: process->siglock */
 	u64 blocked, saved_sigmask;   /* bit n-1 = signal n */
+	u64 real_blocked;             /* sigtimedwait: what is blocked besides `blocked` while it waits */
+	u32 jobctl;                   /* JOBCTL_* */
 	struct sigpending pending;
 	u64 sas_sp, sas_size;         /* alternate stack */
 	u32 sas_flags;
@@ -162,7 +172,9 @@ struct task {
 	struct task *vfork_parent;    /* woken when mm is released */
 	bool vfork_done;
 	struct wait_queue vfork_wait;
-	void *futex_waiter;
+	struct pi_state *pi_owned;    /* PI futexes with waiters that this task owns; kernel/futex_pi.c */
+	struct seccomp_filter *seccomp; /* the last one; siglock to change; kernel/seccomp.c */
+	u32 seccomp_mode;             /* 0, SECCOMP_MODE_* */
 
 	u32 exit_code;
 	bool exiting, forked_no_exec, no_new_privs;
@@ -170,7 +182,8 @@ struct task {
 	u64 timer_slack_ns;
 	struct rusage_acct acct;      /* own */
 	ktime_t start_time;
-	u64 acct_stamp;               /* when time accounting last switched */
+	u64 acct_stamp;               /* gk/acct.h: CPU time at the entry that is being measured, or 0 */
+	u32 acct_entries;             /* gk/acct.h: entries into the kernel, modulo 2^32 */
 	struct ptrace_state *ptrace;  /* NULL: not traced */
 	u32 uaccess_depth;
 	u64 min_flt_addr;
