@@ -6,6 +6,7 @@
  * A timer is queued on the vCPU that starts it, except while its func runs elsewhere: then it stays there, so that
  * ktimer_cancel() always knows where to look. Lock: cpu->timer_lock, a leaf; funcs run without it.
  */
+#include <gk/init.h>
 #include <gk/errno.h>
 #include <gk/hypercall.h>
 #include <gk/signal.h>
