@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The host file server as a well-behaved guest uses it: every operation against a scratch directory, checked from outside.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "fsclient.h"
+
+static char root[64];
+static struct fsclient c;
+
+static int host_open(const char *name, int flags, mode_t mode)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/%s", root, name);
+	return open(path, flags | O_CLOEXEC, mode);
+}
+
+static struct stat host_stat(const char *name)
+{
+	char path[512];
+	struct stat st = {0};
+
+	snprintf(path, sizeof(path), "%s/%s", root, name);
+	CHECK_EQ(lstat(path, &st), 0);
+	return st;
+}
+
+static void host_write(const char *name, const char *text)
+{
+	const int fd = host_open(name, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+
+	CHECK(fd >= 0);
+	CHECK_EQ(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+}
+
+static int simple(uint32_t opcode, uint64_t node, const void *args, size_t args_len, const char *name, const char *name2)
+{
+	struct fuse_entry_out out;
+	const struct fscall call = {.opcode = opcode, .node = node, .args = args, .args_len = args_len, .name = name,
+				    .name2 = name2, .out = &out, .out_room = sizeof(out)};
+	const int r = fscall(&c, &call);
+
+	return r < 0 ? r : 0;
+}
+
+static void test_read_write(void)
+{
+	struct fuse_entry_out e;
+	struct fuse_attr attr;
+	uint64_t node, fh;
+	char buf[64] = {0};
+
+	host_write("hello", "hello world");
+	CHECK_EQ(fsc_lookup(&c, 1, "hello", &e), 0);
+	CHECK_EQ(e.attr.size, 11);
+	CHECK_EQ(e.attr.ino, host_stat("hello").st_ino);
+	CHECK_EQ(e.entry_valid, 1);
+	CHECK_EQ(fsc_open(&c, e.nodeid, O_RDONLY, &fh), 0);
+	CHECK_EQ(fsc_read(&c, e.nodeid, fh, 6, buf, sizeof(buf)), 5);
+	CHECK(strcmp(buf, "world") == 0);
+	CHECK_EQ(fsc_read(&c, e.nodeid, fh, 100, buf, sizeof(buf)), 0);
+	CHECK_EQ(fsc_write(&c, e.nodeid, fh, 0, "J", 1), -EBADF);
+	CHECK_EQ(fsc_release(&c, e.nodeid, fh), 0);
+	CHECK_EQ(fsc_release(&c, e.nodeid, fh), -EBADF);
+	CHECK_EQ(fsc_read(&c, e.nodeid, fh, 0, buf, sizeof(buf)), -EBADF);
+
+	CHECK_EQ(fsc_open(&c, e.nodeid, O_WRONLY, &fh), 0);
+	CHECK_EQ(fsc_write(&c, e.nodeid, fh, 0, "J", 1), 1);
+	CHECK_EQ(fsc_read(&c, e.nodeid, fh, 0, buf, 5), 5); /* promoted to read-write */
+	CHECK(memcmp(buf, "Jello", 5) == 0);
+	CHECK_EQ(fsc_release(&c, e.nodeid, fh), 0);
+
+	CHECK_EQ(fsc_create(&c, 1, "new", O_RDWR | O_EXCL, 0640, &node, &fh), 0);
+	CHECK_EQ(fsc_write(&c, node, fh, 4096, "x", 1), 1);
+	CHECK_EQ(fsc_getattr(&c, node, &attr), 0);
+	CHECK_EQ(attr.size, 4097);
+	CHECK_EQ(attr.mode, S_IFREG | 0640);
+	CHECK_EQ(fsc_release(&c, node, fh), 0);
+	CHECK_EQ(fsc_create(&c, 1, "new", O_RDWR | O_EXCL, 0640, &node, &fh), -EEXIST);
+	CHECK_EQ(fsc_create(&c, 1, "new", O_RDWR | O_TRUNC, 0640, &node, &fh), 0);
+	CHECK_EQ(host_stat("new").st_size, 0);
+	CHECK_EQ(fsc_release(&c, node, fh), 0);
+}
+
+static void test_owner(void)
+{
+	uint64_t node, fh;
+	const struct fuse_mkdir_in dir = {.mode = 0755};
+
+	if (geteuid() != 0)
+		return;
+	c.uid = 1234;
+	c.gid = 4321;
+	CHECK_EQ(fsc_create(&c, 1, "owned", O_RDWR, 04755, &node, &fh), 0);
+	CHECK_EQ(host_stat("owned").st_uid, 1234);
+	CHECK_EQ(host_stat("owned").st_gid, 4321);
+	CHECK_EQ(host_stat("owned").st_mode, S_IFREG | 04755);
+
+	const struct fuse_write_in in = {.fh = fh, .size = 1, .write_flags = FUSE_WRITE_KILL_SUIDGID};
+	struct fuse_write_out out;
+	const struct fscall kill_suid = {.opcode = FUSE_WRITE, .node = node, .args = &in, .args_len = sizeof(in),
+					 .data = "x", .data_len = 1, .out = &out, .out_room = sizeof(out)};
+
+	CHECK_EQ(fscall(&c, &kill_suid), sizeof(out));
+	CHECK_EQ(host_stat("owned").st_mode, S_IFREG | 0755);
+	CHECK_EQ(fsc_release(&c, node, fh), 0);
+
+	CHECK_EQ(simple(FUSE_MKDIR, 1, &dir, sizeof(dir), "owneddir", NULL), 0);
+	CHECK_EQ(host_stat("owneddir").st_uid, 1234);
+	CHECK_EQ(simple(FUSE_RMDIR, 1, NULL, 0, "owneddir", NULL), 0);
+	c.uid = c.gid = 0;
+}
+
+static void test_names(void)
+{
+	const struct fuse_mkdir_in dir = {.mode = 0755};
+	const struct fuse_mknod_in fifo = {.mode = S_IFIFO | 0600}, dev = {.mode = S_IFCHR | 0600, .rdev = 0x103};
+	struct fuse_entry_out a, b, sub;
+	struct fuse_attr attr;
+	uint64_t fh;
+	char target[64] = {0};
+
+	CHECK_EQ(simple(FUSE_MKDIR, 1, &dir, sizeof(dir), "sub", NULL), 0);
+	CHECK_EQ(fsc_lookup(&c, 1, "sub", &sub), 0);
+	CHECK_EQ(simple(FUSE_MKNOD, sub.nodeid, &fifo, sizeof(fifo), "fifo", NULL), 0);
+	CHECK(S_ISFIFO(host_stat("sub/fifo").st_mode));
+	CHECK_EQ(fsc_lookup(&c, sub.nodeid, "fifo", &a), 0);
+	CHECK_EQ(fsc_open(&c, a.nodeid, O_RDONLY, &fh), -EACCES);
+	CHECK_EQ(simple(FUSE_MKNOD, sub.nodeid, &dev, sizeof(dev), "null", NULL), -EPERM);
+
+	CHECK_EQ(simple(FUSE_SYMLINK, 1, NULL, 0, "link", "/etc/passwd"), 0);
+	CHECK_EQ(fsc_lookup(&c, 1, "link", &a), 0);
+	CHECK(S_ISLNK(a.attr.mode));
+	const struct fscall readlink = {
+		.opcode = FUSE_READLINK, .node = a.nodeid, .out = target, .out_room = sizeof(target)};
+
+	CHECK_EQ(fscall(&c, &readlink), 11);
+	CHECK(strcmp(target, "/etc/passwd") == 0);
+	CHECK_EQ(fsc_open(&c, a.nodeid, O_RDONLY, &fh), -EACCES);
+
+	/* A hard link is the same node; a rename keeps it; an open file outlives its name. */
+	host_write("file", "content");
+	CHECK_EQ(fsc_lookup(&c, 1, "file", &a), 0);
+	const struct fuse_link_in link = {.oldnodeid = a.nodeid};
+
+	CHECK_EQ(simple(FUSE_LINK, sub.nodeid, &link, sizeof(link), "hard", NULL), 0);
+	CHECK_EQ(fsc_lookup(&c, sub.nodeid, "hard", &b), 0);
+	CHECK_EQ(a.nodeid, b.nodeid);
+	CHECK_EQ(b.attr.nlink, 2);
+	CHECK_EQ(simple(FUSE_UNLINK, sub.nodeid, NULL, 0, "hard", NULL), 0);
+	CHECK_EQ(fsc_getattr(&c, a.nodeid, &attr), 0);
+	CHECK_EQ(attr.nlink, 1);
+	const struct fuse_rename_in into = {.newdir = sub.nodeid};
+
+	CHECK_EQ(fsc_lookup(&c, 1, "file", &a), 0);
+	CHECK_EQ(simple(FUSE_RENAME, 1, &into, sizeof(into), "file", "moved"), 0);
+	CHECK_EQ(fsc_open(&c, a.nodeid, O_RDONLY, &fh), 0);
+	CHECK_EQ(simple(FUSE_UNLINK, sub.nodeid, NULL, 0, "moved", NULL), 0);
+	CHECK_EQ(fsc_read(&c, a.nodeid, fh, 0, target, sizeof(target)), 7);
+	CHECK_EQ(fsc_getattr(&c, a.nodeid, &attr), 0);
+	CHECK_EQ(attr.nlink, 0);
+	CHECK_EQ(fsc_release(&c, a.nodeid, fh), 0);
+	CHECK_EQ(fsc_lookup(&c, sub.nodeid, "moved", &b), -ENOENT);
+
+	host_write("x1", "1");
+	host_write("x2", "22");
+	const struct fuse_rename2_in swap = {.newdir = 1, .flags = 2}, noreplace = {.newdir = 1, .flags = 1},
+				     whiteout = {.newdir = 1, .flags = 4};
+
+	CHECK_EQ(simple(FUSE_RENAME2, 1, &swap, sizeof(swap), "x1", "x2"), 0);
+	CHECK_EQ(host_stat("x1").st_size, 2);
+	CHECK_EQ(simple(FUSE_RENAME2, 1, &noreplace, sizeof(noreplace), "x1", "x2"), -EEXIST);
+	CHECK_EQ(simple(FUSE_RENAME2, 1, &whiteout, sizeof(whiteout), "x1", "x2"), -EINVAL);
+	CHECK_EQ(simple(FUSE_RMDIR, 1, NULL, 0, "sub", NULL), -ENOTEMPTY);
+}
+
+/* The host moves things about; nodes whose descriptor is not held must notice. */
+static void test_host_changes(void)
+{
+	struct fuse_entry_out dir, file;
+	char from[128], to[128];
+	uint64_t fh;
+
+	snprintf(from, sizeof(from), "%s/d1", root);
+	CHECK_EQ(mkdir(from, 0755), 0);
+	host_write("d1/f", "old");
+	CHECK_EQ(fsc_lookup(&c, 1, "d1", &dir), 0);
+	CHECK_EQ(fsc_lookup(&c, dir.nodeid, "f", &file), 0);
+	snprintf(from, sizeof(from), "%s/d1/f", root);
+	snprintf(to, sizeof(to), "%s/d1/g", root);
+	CHECK_EQ(rename(from, to), 0);
+	host_write("d1/f", "other");
+	CHECK_EQ(fsc_open(&c, file.nodeid, O_RDONLY, &fh), -ESTALE);
+	CHECK_EQ(fsc_lookup(&c, dir.nodeid, "g", &file), 0);
+	CHECK_EQ(fsc_open(&c, file.nodeid, O_RDONLY, &fh), 0);
+	CHECK_EQ(fsc_release(&c, file.nodeid, fh), 0);
+	fsc_forget(&c, file.nodeid, 2);
+	CHECK_EQ(fsc_open(&c, file.nodeid, O_RDONLY, &fh), -ESTALE);
+}
+
+static void test_setattr(void)
+{
+	struct fuse_entry_out e;
+	struct fuse_attr_out out;
+	struct fuse_setattr_in in = {.valid = FATTR_MODE | FATTR_SIZE | FATTR_MTIME, .mode = 0600, .size = 3, .mtime = 1000,
+				     .mtimensec = 5};
+	struct fscall call = {.opcode = FUSE_SETATTR, .args = &in, .args_len = sizeof(in), .out = &out,
+			      .out_room = sizeof(out)};
+
+	host_write("attr", "0123456789");
+	CHECK_EQ(fsc_lookup(&c, 1, "attr", &e), 0);
+	call.node = e.nodeid;
+	CHECK_EQ(fscall(&c, &call), sizeof(out));
+	CHECK_EQ(out.attr.size, 3);
+	CHECK_EQ(out.attr.mode, S_IFREG | 0600);
+	CHECK_EQ(host_stat("attr").st_mtim.tv_sec, 1000);
+	CHECK_EQ(host_stat("attr").st_mtim.tv_nsec, 5);
+	in = (struct fuse_setattr_in){.valid = FATTR_ATIME, .atimensec = 0x3fffffff};
+	CHECK_EQ(fscall(&c, &call), -EINVAL);
+
+	struct fuse_statfs_out st;
+	const struct fscall statfs = {.opcode = FUSE_STATFS, .node = 1, .out = &st, .out_room = sizeof(st)};
+
+	CHECK_EQ(fscall(&c, &statfs), sizeof(st));
+	CHECK(st.st.blocks > 0 && st.st.namelen >= 255);
+}
+
+static void test_readdir(void)
+{
+	const struct fuse_open_in open_in = {0};
+	const struct fuse_mkdir_in dir = {.mode = 0755};
+	struct fuse_open_out opened;
+	struct fuse_entry_out e;
+	struct fuse_read_in in = {.size = 2000};
+	static uint8_t buf[4096];
+	bool seen[200] = {0};
+	int total = 0, n;
+
+	CHECK_EQ(simple(FUSE_MKDIR, 1, &dir, sizeof(dir), "many", NULL), 0);
+	CHECK_EQ(fsc_lookup(&c, 1, "many", &e), 0);
+	for (int i = 0; i < 200; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "many/file%d", i);
+		host_write(name, "x");
+	}
+	const struct fscall open_call = {.opcode = FUSE_OPENDIR, .node = e.nodeid, .args = &open_in,
+					 .args_len = sizeof(open_in), .out = &opened, .out_room = sizeof(opened)};
+
+	CHECK_EQ(fscall(&c, &open_call), sizeof(opened));
+	in.fh = opened.fh;
+	struct fscall call = {.opcode = FUSE_READDIRPLUS, .node = e.nodeid, .args = &in, .args_len = sizeof(in), .out = buf,
+			      .out_room = sizeof(buf)};
+
+	while ((n = fscall(&c, &call)) > 0) {
+		for (int at = 0; at < n;) {
+			const struct fuse_direntplus *d = (const void *)(buf + at);
+			int number;
+
+			at += (int)FUSE_DIRENTPLUS_BYTES(d->dirent.namelen);
+			in.offset = d->dirent.off;
+			if (sscanf(d->dirent.name, "file%d", &number) != 1) {
+				CHECK_EQ(d->entry_out.nodeid, 0);
+				continue;
+			}
+			CHECK(number >= 0 && number < 200 && !seen[number]);
+			CHECK(d->entry_out.nodeid != 0);
+			CHECK_EQ(d->entry_out.attr.size, 1);
+			CHECK_EQ(d->dirent.type, DT_REG);
+			seen[number] = true;
+			total++;
+		}
+		CHECK(n <= 2000);
+	}
+	CHECK_EQ(n, 0);
+	CHECK_EQ(total, 200);
+
+	/* Plain, from the start again, larger than one host buffer would not be; entries must add up too. */
+	call.opcode = FUSE_READDIR;
+	in.offset = 0;
+	for (total = 0; (n = fscall(&c, &call)) > 0;)
+		for (int at = 0; at < n; total++) {
+			const struct fuse_dirent *d = (const void *)(buf + at);
+
+			at += (int)FUSE_DIRENT_BYTES(d->namelen);
+			in.offset = d->off;
+		}
+	CHECK_EQ(total, 202);
+	const struct fuse_release_in rel = {.fh = in.fh};
+
+	CHECK_EQ(simple(FUSE_RELEASE, e.nodeid, &rel, sizeof(rel), NULL, NULL), -EBADF);
+	CHECK_EQ(simple(FUSE_RELEASEDIR, e.nodeid, &rel, sizeof(rel), NULL, NULL), 0);
+}
+
+static void test_xattr(void)
+{
+	const struct fuse_setxattr_in set = {.size = 3};
+	const struct fuse_getxattr_in get = {.size = 100}, ask = {0};
+	struct fuse_getxattr_out size;
+	struct fuse_entry_out e;
+	char buf[100];
+	int r;
+
+	host_write("xattr", "");
+	CHECK_EQ(fsc_lookup(&c, 1, "xattr", &e), 0);
+	struct fscall call = {.opcode = FUSE_SETXATTR, .node = e.nodeid, .args = &set, .args_len = sizeof(set),
+			      .name = "user.a", .data = "val", .data_len = 3};
+
+	r = fscall(&c, &call);
+	if (r == -EOPNOTSUPP)
+		return; /* the scratch directory's file system has none */
+	CHECK_EQ(r, 0);
+	call.name = "security.capability";
+	CHECK_EQ(fscall(&c, &call), -EOPNOTSUPP);
+	call = (struct fscall){.opcode = FUSE_GETXATTR, .node = e.nodeid, .args = &get, .args_len = sizeof(get),
+			       .name = "user.a", .out = buf, .out_room = sizeof(buf)};
+	CHECK_EQ(fscall(&c, &call), 3);
+	CHECK(memcmp(buf, "val", 3) == 0);
+	call.args = &ask;
+	call.out = &size;
+	CHECK_EQ(fscall(&c, &call), sizeof(size));
+	CHECK_EQ(size.size, 3);
+	call = (struct fscall){.opcode = FUSE_LISTXATTR, .node = e.nodeid, .args = &get, .args_len = sizeof(get), .out = buf,
+			       .out_room = sizeof(buf)};
+	CHECK_EQ(fscall(&c, &call), 7);
+	CHECK(memcmp(buf, "user.a", 7) == 0);
+	CHECK_EQ(simple(FUSE_REMOVEXATTR, e.nodeid, NULL, 0, "user.a", NULL), 0);
+	CHECK_EQ(fscall(&c, &call), 0);
+}
+
+static int setlk(uint64_t node, uint64_t owner, uint32_t type, uint64_t start, uint64_t end, uint32_t flags)
+{
+	const struct fuse_lk_in in = {.owner = owner, .lk = {.start = start, .end = end, .type = type}, .lk_flags = flags};
+
+	return simple(FUSE_SETLK, node, &in, sizeof(in), NULL, NULL);
+}
+
+static void test_locks(void)
+{
+	struct fuse_entry_out e;
+	int fd;
+
+	host_write("lock", "0123456789");
+	CHECK_EQ(fsc_lookup(&c, 1, "lock", &e), 0);
+	CHECK_EQ(setlk(e.nodeid, 1, F_WRLCK, 0, 4, 0), 0);
+	CHECK_EQ(setlk(e.nodeid, 1, F_WRLCK, 2, 8, 0), 0); /* one owner never conflicts with itself */
+	CHECK_EQ(setlk(e.nodeid, 2, F_WRLCK, 4, 4, 0), -EAGAIN);
+	CHECK_EQ(setlk(e.nodeid, 2, F_RDLCK, 9, INT64_MAX, 0), 0);
+	fd = host_open("lock", O_RDWR, 0);
+	struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1};
+
+	CHECK(fcntl(fd, F_OFD_SETLK, &fl) < 0 && errno == EAGAIN);
+	const struct fuse_flush_in flush = {.lock_owner = 1};
+
+	CHECK_EQ(simple(FUSE_FLUSH, e.nodeid, &flush, sizeof(flush), NULL, NULL), 0);
+	CHECK_EQ(fcntl(fd, F_OFD_SETLK, &fl), 0);
+
+	const struct fuse_lk_in ask = {.owner = 3, .lk = {.start = 0, .end = 100, .type = F_RDLCK}};
+	struct fuse_lk_out answer;
+	const struct fscall getlk = {.opcode = FUSE_GETLK, .node = e.nodeid, .args = &ask, .args_len = sizeof(ask),
+				     .out = &answer, .out_room = sizeof(answer)};
+
+	CHECK_EQ(fscall(&c, &getlk), sizeof(answer));
+	CHECK_EQ(answer.lk.type, F_WRLCK);
+	CHECK_EQ(answer.lk.end, 0);
+
+	CHECK_EQ(setlk(e.nodeid, 7, F_WRLCK, 0, INT64_MAX, FUSE_LK_FLOCK), 0);
+	CHECK(flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK);
+	CHECK_EQ(setlk(e.nodeid, 7, F_UNLCK, 0, INT64_MAX, FUSE_LK_FLOCK), 0);
+	CHECK_EQ(flock(fd, LOCK_EX | LOCK_NB), 0);
+	close(fd);
+}
+
+static void test_more_file_ops(void)
+{
+	struct fuse_lseek_out where;
+	uint64_t node, fh, node2, fh2;
+	char buf[8] = {0};
+
+	CHECK_EQ(fsc_create(&c, 1, "ops", O_RDWR, 0644, &node, &fh), 0);
+	CHECK_EQ(fsc_create(&c, 1, "ops2", O_RDWR, 0644, &node2, &fh2), 0);
+	const struct fuse_fallocate_in fa = {.fh = fh, .length = 65536};
+
+	CHECK_EQ(simple(FUSE_FALLOCATE, node, &fa, sizeof(fa), NULL, NULL), 0);
+	CHECK_EQ(host_stat("ops").st_size, 65536);
+	CHECK_EQ(fsc_write(&c, node, fh, 10, "abc", 3), 3);
+	const struct fuse_fsync_in fsync_in = {.fh = fh};
+
+	CHECK_EQ(simple(FUSE_FSYNC, node, &fsync_in, sizeof(fsync_in), NULL, NULL), 0);
+	const struct fuse_copy_file_range_in cp = {.fh_in = fh, .off_in = 10, .nodeid_out = node2, .fh_out = fh2, .len = 3};
+	struct fuse_write_out copied;
+	const struct fscall copy = {.opcode = FUSE_COPY_FILE_RANGE, .node = node, .args = &cp, .args_len = sizeof(cp),
+				    .out = &copied, .out_room = sizeof(copied)};
+
+	CHECK_EQ(fscall(&c, &copy), sizeof(copied));
+	CHECK_EQ(fsc_read(&c, node2, fh2, 0, buf, sizeof(buf)), 3);
+	CHECK(memcmp(buf, "abc", 3) == 0);
+	const struct fuse_lseek_in hole = {.fh = fh2, .offset = 0, .whence = SEEK_HOLE};
+	const struct fscall seek = {.opcode = FUSE_LSEEK, .node = node2, .args = &hole, .args_len = sizeof(hole),
+				    .out = &where, .out_room = sizeof(where)};
+
+	CHECK_EQ(fscall(&c, &seek), sizeof(where));
+	CHECK_EQ(where.offset, 3);
+	CHECK_EQ(fsc_release(&c, node, fh), 0);
+	CHECK_EQ(fsc_release(&c, node2, fh2), 0);
+
+	const struct fuse_init_in init = {.major = 7, .minor = 38, .flags = ~0u};
+	struct fuse_init_out out;
+	const struct fscall init_call = {.opcode = FUSE_INIT, .args = &init, .args_len = sizeof(init), .out = &out,
+					 .out_room = sizeof(out)};
+
+	CHECK_EQ(fscall(&c, &init_call), sizeof(out));
+	CHECK_EQ(out.major, 7);
+	CHECK_EQ(out.max_write, UM_FUSE_MAX_DATA);
+}
+
+/* Export 2 is a single read-only file. */
+static void test_file_export(void)
+{
+	struct fuse_entry_out e;
+	struct fuse_attr attr;
+	uint64_t fh;
+	char buf[8] = {0};
+
+	CHECK_EQ(fsc_getattr(&c, 2, &attr), 0);
+	CHECK(S_ISREG(attr.mode));
+	CHECK_EQ(fsc_open(&c, 2, O_RDWR, &fh), -EROFS);
+	CHECK_EQ(fsc_open(&c, 2, O_RDONLY, &fh), 0);
+	CHECK_EQ(fsc_read(&c, 2, fh, 0, buf, sizeof(buf)), 6);
+	CHECK_EQ(fsc_release(&c, 2, fh), 0);
+	CHECK_EQ(fsc_lookup(&c, 2, "x", &e), -ENOTDIR);
+}
+
+int main(void)
+{
+	char cmd[128];
+
+	strcpy(root, "/tmp/umbra-fs-test-XXXXXX");
+	CHECK(mkdtemp(root));
+	fsclient_init(&c);
+	CHECK_EQ(fs_export(c.fs, open(root, O_PATH | O_CLOEXEC), 0), 1);
+	host_write("single", "single");
+	CHECK_EQ(fs_export(c.fs, host_open("single", O_PATH, 0), FS_EXPORT_RO), 2);
+	fsclient_start(&c);
+	test_read_write();
+	test_owner();
+	test_names();
+	test_host_changes();
+	test_setattr();
+	test_readdir();
+	test_xattr();
+	test_locks();
+	test_more_file_ops();
+	test_file_export();
+	fsclient_deinit(&c);
+	snprintf(cmd, sizeof(cmd), "rm -rf %s", root);
+	return system(cmd) ? 1 : 0;
+}

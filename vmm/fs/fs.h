@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The host file server: FUSE over UM_QUEUE_FS and UM_QUEUE_FS_HIPRIO. See README.md here for the rules it lives by.
+ *
+ * Order: fs_new(), fs_export() for each tree, fs_attach(), (the jail closes), fs_start(), fs_doorbell()..., fs_free().
+ */
+#ifndef UMBRA_VMM_FS_H
+#define UMBRA_VMM_FS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct fs;
+struct um_boot_queue;
+struct vm;
+
+#define FS_MAX_EXPORTS 256
+
+/* Flags of an export. */
+#define FS_EXPORT_RO 0x1     /* nothing under it is ever changed */
+#define FS_EXPORT_SHARED 0x2 /* others write here meanwhile: names and attributes are not cached by the guest */
+
+/*
+ * A server without exports. To be called in the process that will serve, while /proc is still mounted: it keeps
+ * /proc/self/fd open (to turn held path descriptors into data descriptors) and raises the descriptor limit to the hard one.
+ * Sets the process's umask to 0, since the guest applies its own. Returns 0 or a negative errno.
+ */
+int fs_new(struct fs **out, struct vm *vm);
+
+/*
+ * Exports the directory or regular file @fd (any descriptor, O_PATH suffices; the server takes it over on success).
+ * Returns the node id of its root, counted from 1, or a negative errno: -EXDEV for a file system type that is not on the
+ * list of real ones (proc, sysfs, cgroup... are never exported), -ENOTSUP for a file that is neither, -ENFILE beyond
+ * FS_MAX_EXPORTS. Before fs_start().
+ */
+int fs_export(struct fs *fs, int fd, unsigned int flags);
+
+/* The queues of the boot block. Before fs_start(). Returns 0, or -EINVAL for a queue that cannot be. */
+int fs_attach(struct fs *fs, const struct um_boot_queue *requests, const struct um_boot_queue *hiprio);
+
+/*
+ * Starts @workers threads with all signals blocked. @thread_init, if given, runs first in each (its seccomp filter).
+ * Returns 0 or a negative errno.
+ */
+int fs_start(struct fs *fs, unsigned int workers, void (*thread_init)(void *), void *arg);
+
+/* The guest rang: some worker looks at the queues. Any thread, does not block. */
+void fs_doorbell(struct fs *fs);
+
+/*
+ * A thread of the caller's own that serves on the side of vCPU @vcpu: it waits on @word, a counter in memory shared with the
+ * guest that is incremented (and woken by futex) per doorbell, for as long as the server lives. Returns after fs_stop().
+ * Untrusted: the word decides only when to look.
+ */
+void fs_serve_word(struct fs *fs, uint32_t *word);
+
+/* Ends all workers and waits for them. Requests being worked on are finished, others are left. Idempotent. */
+void fs_stop(struct fs *fs);
+
+/* Stops and frees everything. Accepts NULL. */
+void fs_free(struct fs *fs);
+
+/* System calls the workers make, for the jail's filter: *@count numbers. */
+const int *fs_syscalls(size_t *count);
+
+#endif
