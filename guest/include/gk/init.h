@@ -26,7 +26,6 @@ const char *config_next(const char *key, const char **iter);
 /* kernel/timer.c */ void timers_init_cpu(struct cpu *c); /* part of making a struct cpu */
 /* kernel/random.c */ void random_init(void);
 /* kernel/futex.c */ void futex_init(void);
-/* kernel/signal.c */ void signal_init(void);
 /* arch/x86_64/smp.c */ void smp_init(void);     /* starts the other vCPUs; they enter their idle loop */
 /* arch/x86_64/setup.c */ void arch_cpu_init(struct cpu *c); /* PVCS, entry points, GS base */
 /* arch/x86_64/fpu.c */ void fpu_init(void);

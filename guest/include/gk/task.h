@@ -227,6 +227,10 @@ void pid_put(struct pid *p);
 struct pid *find_get_pid(s32 nr);
 struct task *find_get_task(s32 tid);
 struct process *find_get_process(s32 pid);
+/* The process that @pid names until it is reaped, with a reference, or NULL. */
+struct process *find_get_process_of(struct pid *pid);
+/* What a pidfd stands for, with a reference; NULL: @fd is none. */
+struct pid *pidfd_get_pid(int fd);
 /* Walks: calls @fn under task_lock for each live task/process; stops when it returns non-zero and returns that. */
 int for_each_process_do(int (*fn)(struct process *p, void *arg), void *arg);
 /* The first process/task with number >= @from (reference), for /proc listings. */
