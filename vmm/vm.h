@@ -32,6 +32,9 @@ struct vm {
 	const struct backend *backend;
 	void *backend_data;
 
+	/* Called first in each thread that a backend starts: closes its list of system calls. NULL: nothing to do. */
+	void (*thread_init)(struct vm *vm);
+
 	/* Set once, by whoever ends the sandbox first; see vm_end(). */
 	_Atomic int ended;
 	int exit_status;      /* for the launcher: 0-255, or 128+n */
