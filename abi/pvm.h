@@ -44,7 +44,16 @@
 /* RFLAGS bits a guest may set: CF PF AF ZF SF TF IF DF OF NT RF AC ID. */
 #define PVM_EFLAGS_MASK 0x254fd7
 
-/* Supervisor events enter at EVENT_ENTRY + this; user events at EVENT_ENTRY. */
+/*
+ * Supervisor events enter at EVENT_ENTRY + this; user events at EVENT_ENTRY. RSP is never changed. A synchronous supervisor
+ * event while the high byte of event_vector is not 0 ends the guest. Before eretu the guest sets PVM_VECTOR_STD; it clears it
+ * once the entry code runs on its own stack.
+ *
+ * After an event (SYSCALL included) live FP registers and FS base are the user's; R11 = 0x202 and RCX = RIP at the entry.
+ * GS base: the supervisor's while in supervisor mode. When PVCS.user_gsbase is 0, user mode runs with the supervisor's value
+ * too (reloading it costs more than it is worth); when it is not 0, eretu loads it and an event restores. An event finds a
+ * program's own wrgsbase and stores it in user_gsbase.
+ */
 #define PVM_SUPERVISOR_ENTRY_OFFSET 512
 
 /* Exception vectors delivered as events (Intel SDM vol. 3, "Exception and Interrupt Reference"). */
@@ -89,7 +98,13 @@
  * Supervisor mode only, on a kernel stack with at least 512 free bytes.
  */
 #define PVM_HC_BASE 0x17088200
-#define PVM_HC_LOAD_PGTBL (PVM_HC_BASE + 0) /* RBX flags (bit 0: flush), R10 CR3 = root gpa | tag */
+/*
+ * LOAD_PGTBL: RBX = flags (bit 0: flush), R10 = CR3 (root gpa | tag; 0 = the home table, which maps nothing for users).
+ * RAX = 0, or -EAGAIN when the backend has nothing to run this table on now: the old one stays loaded.
+ * Does NOT carry the live FP/SIMD registers, PKRU and the FS base: the caller saves what it wants to keep before and restores
+ * it after. General registers, stack and the supervisor GS base are kept.
+ */
+#define PVM_HC_LOAD_PGTBL (PVM_HC_BASE + 0)
 #define PVM_HC_IRQ_WIN (PVM_HC_BASE + 1)
 #define PVM_HC_IRQ_HALT (PVM_HC_BASE + 2)  /* sleep until PVCS.pending != 0; the timer deadline wakes it too */
 #define PVM_HC_TLB_FLUSH (PVM_HC_BASE + 3) /* every table */
@@ -132,7 +147,7 @@
 #define UM_HC_SHUTDOWN (UM_HC_BASE + 8)
 #define UM_SHUTDOWN_EXIT 0
 #define UM_SHUTDOWN_PANIC 1
-/* VCPU_START: RBX = vCPU, R10 = rip, RDX = rsp, RSI = value for RDI. It starts in its home table, GS base 0. */
+/* VCPU_START: RBX = vCPU, R10 = rip, RDX = rsp, RSI = value for RDI. It starts in its home table, GS base as at boot. */
 #define UM_HC_VCPU_START (UM_HC_BASE + 9)
 /* LOG: RBX = supervisor address, R10 = length (at most 1024). A line for the VMM's debug log; best effort. */
 #define UM_HC_LOG (UM_HC_BASE + 10)
@@ -154,7 +169,8 @@ struct pvcs {
 	uint64_t cr2;          /* HV, on #PF */
 	uint64_t pending;      /* HV+G, UM_PENDING_*, atomic */
 	uint64_t backend;      /* HV, private to the backend; the guest never touches it */
-	uint64_t reserved0[4]; /* zero */
+	uint64_t hv[3];        /* HV, likewise */
+	uint64_t reserved0;    /* zero */
 	uint16_t user_cs;
 	uint16_t user_ss;
 	uint16_t event_errcode; /* HV */

@@ -45,7 +45,7 @@ int vm_create(struct vm *vm, unsigned int ncpus, uint64_t ram_bytes)
 	memset(vm, 0, sizeof(*vm));
 	vm->ncpus = ncpus;
 	vm->ram_bytes = ram_bytes;
-	vm->ram_fd = vm->doorbell = vm->end_fd = -1;
+	vm->ram_fd = vm->doorbell = vm->end_fd = vm->log_fd = -1;
 
 	vm->ram_fd = ram_memfd();
 	if (vm->ram_fd < 0)
@@ -87,6 +87,21 @@ void *vm_gpa(const struct vm *vm, gpa_t gpa, uint64_t len)
 	if (len == 0 || gpa >= vm->ram_bytes || len > vm->ram_bytes - gpa)
 		return NULL;
 	return vm->ram + gpa;
+}
+
+/* What a terminal could take for a command is replaced. */
+void vm_log(const struct vm *vm, const char *line, size_t len)
+{
+	char text[1100];
+	size_t n = 0;
+
+	if (vm->log_fd < 0)
+		return;
+	for (size_t i = 0; i < len && n < sizeof(text) - 1; i++)
+		text[n++] = (unsigned char)line[i] < ' ' && line[i] != '\t' ? '?' : line[i];
+	text[n++] = '\n';
+	if (write(vm->log_fd, text, n) < 0)
+		return;
 }
 
 void vm_interrupt(struct vm *vm)

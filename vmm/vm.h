@@ -28,12 +28,11 @@ struct vm {
 	uint8_t *ram; /* the whole RAM mapped in the VMM, MAP_NORESERVE */
 	int doorbell; /* eventfd: written by the guest's side on UM_HC_NOTIFY, polled by the control thread */
 
+	int log_fd;   /* lines of the guest's debug log go here; -1: nowhere */
+
 	/* The backend: immutable after backend->create(). */
 	const struct backend *backend;
 	void *backend_data;
-
-	/* Called first in each thread that a backend starts: closes its list of system calls. NULL: nothing to do. */
-	void (*thread_init)(struct vm *vm);
 
 	/* Set once, by whoever ends the sandbox first; see vm_end(). */
 	_Atomic int ended;
@@ -55,6 +54,9 @@ void vm_destroy(struct vm *vm);
 
 /* Tells the guest that a device published something in a used ring. Any thread; does not block. */
 void vm_interrupt(struct vm *vm);
+
+/* Writes one line (without newline, any bytes, at most 1024) of the guest's debug log. Control thread. */
+void vm_log(const struct vm *vm, const char *line, size_t len);
 
 /*
  * The checked translation of every guest address the VMM uses. Returns a pointer to @len bytes of guest RAM at @gpa, or

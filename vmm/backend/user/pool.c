@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The pool of spaces: asks the template for new ones ahead of need, takes note of those that are ready, buries those
+ * that end.
+ *
+ * Everything here runs on the control thread, off the guest's critical path. State in control memory is a hint from an
+ * untrusted side: what counts (which process is which space, how many there are) is in struct space_rec.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "user.h"
+
+#define FAILURES_MAX 8 /* then wait until something asks again */
+
+void pool_create(struct user_backend *ub, unsigned int index)
+{
+	struct space_rec *rec = &ub->space[index];
+
+	rec->state = REC_CREATING;
+	rec->announced = false;
+	rec->pinned = 0;
+	__atomic_store_n(&ub->ctl->state[index], SPACE_STARTING, __ATOMIC_RELAXED);
+	__atomic_store_n(&ub->chan->pid[index], 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&ub->chan->want[index], 1, __ATOMIC_RELEASE);
+}
+
+static void collect_one(struct user_backend *ub, unsigned int index)
+{
+	struct space_rec *rec = &ub->space[index];
+	pid_t pid;
+
+	if (rec->state != REC_CREATING || __atomic_load_n(&ub->chan->want[index], __ATOMIC_ACQUIRE))
+		return;
+	pid = ub->chan->pid[index];
+	if (pid > 0) {
+		atomic_store(&rec->pid, pid);
+		rec->state = REC_LIVE;
+		ub->failures = 0;
+		__atomic_store_n(&ub->ctl->space[index].pid, (uint32_t)pid, __ATOMIC_RELEASE);
+	} else {
+		rec->state = REC_EMPTY;
+		ub->failures++;
+		__atomic_store_n(&ub->ctl->state[index], SPACE_EMPTY, __ATOMIC_RELAXED);
+	}
+}
+
+/* A space with its process known and its keeper ready becomes free to be bound. */
+static void announce(struct user_backend *ub, unsigned int index)
+{
+	struct space_rec *rec = &ub->space[index];
+	struct ctl *ctl = ub->ctl;
+
+	if (rec->state != REC_LIVE || __atomic_load_n(&ctl->state[index], __ATOMIC_ACQUIRE) < SPACE_READY)
+		return;
+	affinity_apply(ub, index);
+	if (rec->announced)
+		return;
+	rec->announced = true;
+	if (index == CTL_HOME) {
+		__atomic_store_n(&ctl->state[index], SPACE_BOUND, __ATOMIC_RELEASE);
+		return;
+	}
+	__atomic_store_n(&ctl->state[index], SPACE_BLANK, __ATOMIC_RELEASE);
+	__atomic_fetch_or(&ctl->blank[index / 64], 1ull << (index % 64), __ATOMIC_SEQ_CST);
+	__atomic_fetch_add(&ctl->blank_seq, 1, __ATOMIC_SEQ_CST);
+	futex(&ctl->blank_seq, FUTEX_WAKE, INT32_MAX, NULL);
+}
+
+static unsigned int available(const struct user_backend *ub)
+{
+	unsigned int n = 0;
+
+	for (int w = 0; w < CTL_MAX_SPACES / 64; w++)
+		n += (unsigned int)__builtin_popcountll(__atomic_load_n(&ub->ctl->blank[w], __ATOMIC_RELAXED));
+	for (unsigned int i = 0; i < ub->max_spaces; i++)
+		n += ub->space[i].state == REC_CREATING || (ub->space[i].state == REC_LIVE && !ub->space[i].announced);
+	return n;
+}
+
+static void top_up(struct user_backend *ub)
+{
+	unsigned int have = available(ub), asked = 0;
+
+	for (unsigned int i = 1; i < ub->max_spaces && have < ub->pool_target && ub->failures < FAILURES_MAX; i++) {
+		if (ub->space[i].state != REC_EMPTY)
+			continue;
+		pool_create(ub, i);
+		have++;
+		asked++;
+	}
+	if (asked)
+		pool_submit(ub);
+}
+
+void pool_submit(struct user_backend *ub)
+{
+	__atomic_fetch_add(&ub->chan->req_seq, 1, __ATOMIC_SEQ_CST);
+	futex(&ub->chan->req_seq, FUTEX_WAKE, 1, NULL);
+}
+
+static void collect(struct user_backend *ub)
+{
+	for (unsigned int i = 0; i < ub->max_spaces; i++) {
+		collect_one(ub, i);
+		announce(ub, i);
+	}
+}
+
+void pool_run(struct user_backend *ub)
+{
+	collect(ub);
+	top_up(ub);
+	ub->failures = 0;
+}
+
+static void bury(struct user_backend *ub, unsigned int index)
+{
+	struct space_rec *rec = &ub->space[index];
+
+	atomic_store(&rec->pid, 0);
+	rec->state = REC_EMPTY;
+	memset(&ub->ctl->space[index], 0, sizeof(ub->ctl->space[index]));
+	__atomic_store_n(&ub->ctl->root[index], 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&ub->ctl->state[index], SPACE_EMPTY, __ATOMIC_RELEASE);
+}
+
+int pool_child_died(struct user_backend *ub, pid_t pid, int wait_status)
+{
+	if (pid == ub->template_pid) {
+		ub->template_pid = 0;
+		vm_end(ub->vm, VM_EXIT_FAILURE, "the template process died (wait status %#x)",
+		       (unsigned int)wait_status);
+		return -1;
+	}
+	collect(ub); /* it may be younger than our knowledge of it */
+	for (unsigned int i = 0; i < ub->max_spaces; i++) {
+		if (ub->space[i].state != REC_LIVE || atomic_load(&ub->space[i].pid) != pid)
+			continue;
+		bury(ub, i);
+		if (i != CTL_HOME && WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0) {
+			top_up(ub);
+			return 1;
+		}
+		if (WIFSIGNALED(wait_status))
+			vm_end(ub->vm, VM_EXIT_FAILURE, "space %u (pid %d) was killed by signal %d (%s)", i, (int)pid,
+			       WTERMSIG(wait_status),
+			       WTERMSIG(wait_status) == SIGSYS ? "a host call off the list"
+							       : strsignal(WTERMSIG(wait_status)));
+		else
+			vm_end(ub->vm, VM_EXIT_FAILURE, "space %u (pid %d) ended with wait status %#x", i, (int)pid,
+			       (unsigned int)wait_status);
+		return -1;
+	}
+	return 0;
+}
+
+/* Kills and reaps. The template goes first, so that no space is born behind our back. */
+void pool_kill_all(struct user_backend *ub)
+{
+	if (ub->template_pid > 0) {
+		kill(ub->template_pid, SIGKILL);
+		waitpid(ub->template_pid, NULL, 0);
+		ub->template_pid = 0;
+	}
+	for (unsigned int i = 0; i < CTL_MAX_SPACES; i++) {
+		pid_t pid = atomic_load(&ub->space[i].pid);
+
+		if (ub->space[i].state == REC_CREATING && ub->chan)
+			pid = ub->chan->pid[i];
+		if (pid > 0)
+			kill(pid, SIGKILL);
+	}
+	for (unsigned int i = 0; i < CTL_MAX_SPACES; i++) {
+		pid_t pid = atomic_load(&ub->space[i].pid);
+
+		if (ub->space[i].state == REC_CREATING && ub->chan)
+			pid = ub->chan->pid[i];
+		if (pid > 0)
+			waitpid(pid, NULL, 0);
+		atomic_store(&ub->space[i].pid, 0);
+		ub->space[i].state = REC_EMPTY;
+	}
+}

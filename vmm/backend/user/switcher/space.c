@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Spaces: which process stands for which guest page table, and how a vCPU moves from one to another.
+ *
+ * A vCPU has a carrier thread in each space where it has run; exactly one is active, the others wait in park(). Loading
+ * a table = leave the registers on the guest's kernel stack, hand over, park. The supervisor goes on with the same
+ * stack in the other process.
+ *
+ * Spaces are a cache: a root that lost its space (least recently used) gets another when it is loaded; the tag in CR3
+ * is only a hint. ctl->root[] is the truth. Taking a root away: clear root[] (locked instruction), then look at active;
+ * loading: raise active (locked), then look at root[]. Either sees the other.
+ *
+ * Flushes of other spaces go through a queue which the keeper of that space (its main thread, which never runs guest
+ * code) empties; the flusher waits. If no vCPU has the space loaded, whoever loads it next empties it: enqueue, then
+ * look at active; raise active, then look at the queue.
+ */
+#include "switcher.h"
+
+#define ROOT_MASK 0x000ffffffffff000ull
+#define TAG_MASK 0xfffull
+
+#define YIELDS 2
+#define YIELD_SLOW_US 20
+#define YIELD_BAN_US 5000
+
+#define BIND_TRIES 100 /* waits of BIND_WAIT_NS for a blank space */
+#define BIND_WAIT_NS 20000000
+
+struct host_stack {
+	void *sp;
+	int flags;
+	size_t size;
+};
+
+struct carrier_self *self(void)
+{
+	uint64_t sp;
+
+	__asm__("movq %%rsp, %0" : "=r"(sp));
+	return (struct carrier_self *)(sp & ~(SLOT_SIZE - 1ull));
+}
+
+static struct carrier_self *slot(uint32_t n)
+{
+	return (struct carrier_self *)(UM_SIGSTACKS + (uint64_t)n * SLOT_SIZE);
+}
+
+static void keeper_command(struct ctl_space *sp, uint32_t command)
+{
+	if (!(fetch_or(&sp->keeper, command) & command))
+		host_wake(&sp->keeper, 1);
+}
+
+/* ---- Hand-over ---- */
+
+static bool gone(struct ctl_carrier *c)
+{
+	return cmpxchg32(&c->word, CARRIER_GO, CARRIER_EMPTY);
+}
+
+/*
+ * Sleeps until the vCPU is handed to this carrier. On the same CPU two yields mostly suffice and save both futex calls;
+ * with other work on that CPU a yield costs a scheduler slice, hence the ban.
+ */
+static void park(struct ctl_vcpu *vc, struct ctl_carrier *c, int yields)
+{
+	while (yields-- > 0) {
+		host3(HOST_sched_yield, 0, 0, 0);
+		if (gone(c))
+			return;
+	}
+	while (!gone(c)) {
+		if (cmpxchg32(&c->word, CARRIER_EMPTY, CARRIER_SLEEPING) || READ_ONCE(c->word) == CARRIER_SLEEPING)
+			host_wait(&c->word, CARRIER_SLEEPING);
+	}
+}
+
+static void hand_over(struct ctl_carrier *c)
+{
+	if (xchg(&c->word, CARRIER_GO) == CARRIER_SLEEPING)
+		host_wake(&c->word, 1);
+}
+
+/* The vCPU is here now. */
+static void arrive(struct ctl_vcpu *vc, struct ctl_space *sp)
+{
+	uint64_t now = rdtsc(), took = now - vc->handover_tsc;
+
+	if (took > (uint64_t)YIELD_SLOW_US * CTL->tsc_khz / 1000)
+		vc->no_yield_until = now + (uint64_t)YIELD_BAN_US * CTL->tsc_khz / 1000;
+	wrgsbase(vc->kernel_gs);
+	if (READ_ONCE(sp->q_seq) != READ_ONCE(sp->q_done))
+		shadow_drain(sp);
+}
+
+static void spawn_here(uint32_t v)
+{
+	struct carrier_self *me = slot(v);
+	struct ctl_space *sp = self()->space;
+	int ret;
+
+	if (sp->carrier[v].tid)
+		return;
+	me->vcpu = &CTL->vcpu[v];
+	me->space = sp;
+	me->space_index = self()->space_index;
+	ret = spawn_carrier((uint8_t *)me + SLOT_SIZE, &sp->carrier[v].tid, me);
+	if (ret < 0)
+		fatal(FATAL_CARRIER, v, 0, 0, 0, (uint64_t)-ret);
+}
+
+/* First code of a carrier, on its signal stack. Returns when the vCPU comes to it in the middle of a hypercall. */
+void carrier_main(struct carrier_self *me)
+{
+	struct host_stack stack = {(uint8_t *)me + SLOT_RESERVED, 0, SLOT_SIZE - SLOT_RESERVED};
+	struct ctl_vcpu *vc = me->vcpu;
+	uint64_t rip;
+
+	host3(HOST_sigaltstack, (long)&stack, 0, 0);
+	park(vc, &me->space->carrier[vc->index], 0);
+	arrive(vc, me->space);
+	rip = vc->start_rip;
+	vc->start_rip = 0;
+	if (rip)
+		start_guest(rip, vc->start_rsp, vc->start_rdi);
+}
+
+long vcpu_start(uint64_t index, uint64_t rip, uint64_t rsp, uint64_t rdi)
+{
+	struct ctl_vcpu *vc;
+
+	if (index >= CTL->ncpus || !rip)
+		return -EINVAL;
+	vc = &CTL->vcpu[index];
+	if (!cmpxchg32(&vc->started, 0, 1))
+		return -EBUSY;
+	vc->start_rip = rip;
+	vc->start_rsp = rsp;
+	vc->start_rdi = rdi;
+	fetch_add(&CTL->space[CTL_HOME].active, 1);
+	hand_over(&CTL->space[CTL_HOME].carrier[index]);
+	return 0;
+}
+
+/* ---- Binding ---- */
+
+/* Which space stands for @cr3? -1: none. */
+static int find(uint64_t cr3)
+{
+	uint64_t root = cr3 & ROOT_MASK, tag = cr3 & TAG_MASK;
+
+	if (!root)
+		return CTL_HOME;
+	if (tag && tag <= CTL->max_spaces && READ_ONCE(CTL->root[tag - 1]) == root)
+		return (int)tag - 1;
+	for (uint32_t i = 1; i < CTL->max_spaces; i++)
+		if (READ_ONCE(CTL->root[i]) == root)
+			return (int)i;
+	return -1;
+}
+
+static bool take(uint32_t i)
+{
+	uint64_t bit = 1ull << (i % 64);
+
+	return fetch_and(&CTL->blank[i / 64], ~bit) & bit;
+}
+
+static uint32_t count_blank(void)
+{
+	uint32_t n = 0;
+
+	for (int w = 0; w < CTL_MAX_SPACES / 64; w++)
+		for (uint64_t bits = READ_ONCE(CTL->blank[w]); bits; bits &= bits - 1)
+			n++;
+	return n;
+}
+
+/* A blank space, the one last used first: its view of guest RAM is warm. */
+static int take_blank(void)
+{
+	uint32_t hint = READ_ONCE(CTL->last_blank) % CTL_MAX_SPACES;
+	int found = -1;
+
+	if (take(hint))
+		found = (int)hint;
+	for (int w = 0; found < 0 && w < CTL_MAX_SPACES / 64; w++) {
+		uint64_t bits = READ_ONCE(CTL->blank[w]);
+
+		if (bits && take((uint32_t)(w * 64 + __builtin_ctzll(bits))))
+			found = w * 64 + __builtin_ctzll(bits);
+	}
+	if (count_blank() < CTL->pool_low)
+		request(CTL_REQ_SPACES);
+	return found;
+}
+
+/* Under space_lock. Sends the least recently used idle space to its keeper for cleaning. */
+static void reclaim(void)
+{
+	int victim = -1;
+	uint64_t root;
+
+	for (uint32_t i = 1; i < CTL->max_spaces; i++) {
+		if (CTL->state[i] == SPACE_EMPTY || CTL->state[i] == SPACE_DIRTY)
+			return; /* one comes anyway */
+		if (CTL->state[i] == SPACE_BOUND && !READ_ONCE(CTL->space[i].active) &&
+		    (victim < 0 || CTL->space[i].last_use < CTL->space[victim].last_use))
+			victim = (int)i;
+	}
+	if (victim < 0)
+		return;
+	root = xchg(&CTL->root[victim], 0);
+	if (READ_ONCE(CTL->space[victim].active)) {
+		xchg(&CTL->root[victim], root); /* somebody loads it at this moment */
+		return;
+	}
+	CTL->state[victim] = SPACE_DIRTY;
+	keeper_command(&CTL->space[victim], KEEPER_CLEAN);
+}
+
+/* Under space_lock, which it may drop. */
+static int bind_locked(uint64_t root)
+{
+	struct host_timespec ts = {0, BIND_WAIT_NS};
+	uint32_t seq;
+	int i;
+
+	for (int tries = 0; tries < BIND_TRIES; tries++) {
+		i = find(root);
+		if (i >= 0)
+			return i;
+		seq = READ_ONCE(CTL->blank_seq);
+		i = take_blank();
+		if (i >= 0) {
+			CTL->state[i] = SPACE_BOUND;
+			CTL->space[i].last_use = fetch_add(&CTL->use_count, 1);
+			xchg(&CTL->root[i], root);
+			return i;
+		}
+		reclaim();
+		fetch_add(&CTL->blank_waiters, 1);
+		mutex_unlock(&CTL->space_lock, 0);
+		request(CTL_REQ_SPACES);
+		host_futex(&CTL->blank_seq, FUTEX_WAIT_, seq, &ts, 0);
+		mutex_lock(&CTL->space_lock, 0);
+		fetch_add(&CTL->blank_waiters, -1);
+	}
+	return -1;
+}
+
+long space_bind(uint64_t root)
+{
+	int i;
+
+	if (!root || (root & ~ROOT_MASK) || root >= CTL->ram_bytes)
+		return -EINVAL;
+	mutex_lock(&CTL->space_lock, 0);
+	i = bind_locked(root);
+	mutex_unlock(&CTL->space_lock, 0);
+	return i < 0 ? -EAGAIN : i + 1;
+}
+
+long space_release(uint64_t cr3)
+{
+	long ret = 0;
+	int i;
+
+	if (!(cr3 & ROOT_MASK))
+		return -EINVAL;
+	mutex_lock(&CTL->space_lock, 0);
+	i = find(cr3);
+	if (i >= 0 && READ_ONCE(CTL->space[i].active)) {
+		ret = -EBUSY;
+	} else if (i >= 0) {
+		xchg(&CTL->root[i], 0);
+		CTL->state[i] = SPACE_DIRTY;
+		keeper_command(&CTL->space[i], KEEPER_CLEAN);
+	}
+	mutex_unlock(&CTL->space_lock, 0);
+	return ret;
+}
+
+/* Finds the space for @cr3 and marks it active, rebinding the root if it has lost its space. */
+static int activate(uint64_t cr3)
+{
+	uint64_t root = cr3 & ROOT_MASK;
+	int i = find(cr3);
+
+	if (i >= 0) {
+		fetch_add(&CTL->space[i].active, 1);
+		if (READ_ONCE(CTL->root[i]) == root)
+			return i;
+		fetch_add(&CTL->space[i].active, -1);
+	}
+	mutex_lock(&CTL->space_lock, 0);
+	i = bind_locked(root);
+	if (i >= 0)
+		fetch_add(&CTL->space[i].active, 1);
+	mutex_unlock(&CTL->space_lock, 0);
+	return i;
+}
+
+static void queue_drop(struct ctl_space *sp)
+{
+	mutex_lock(&sp->q_lock, 0);
+	sp->q_drop = 1;
+	sp->q_seq++;
+	mutex_unlock(&sp->q_lock, 0);
+}
+
+long space_load(struct ctl_vcpu *vc, uint64_t cr3, bool flush, uint64_t *result)
+{
+	struct carrier_self *me = self();
+	struct ctl_space *to;
+	struct ctl_carrier *c;
+	int i;
+
+	*result = 0;
+	i = activate(cr3);
+	if (i < 0)
+		return (long)(*result = (uint64_t)-EAGAIN);
+	to = &CTL->space[i];
+	if (to == me->space) {
+		fetch_add(&to->active, -1);
+		if (flush)
+			shadow_drop(to);
+		return 0;
+	}
+	if (flush)
+		queue_drop(to);
+	to->last_use = fetch_add(&CTL->use_count, 1);
+	vc->space = (uint32_t)i;
+	vc->prefault = 0;
+	vc->handovers++;
+	c = &to->carrier[vc->index];
+	fetch_add(&me->space->active, -1);
+	vc->handover_tsc = rdtsc();
+	hand_over(c);
+	if (!READ_ONCE(c->tid)) { /* it finds the vCPU waiting */
+		fetch_or(&to->spawn_want[vc->index / 32], 1u << (vc->index % 32));
+		keeper_command(to, KEEPER_SPAWN);
+	}
+	/* From here on the vCPU is elsewhere: nothing of it may be touched. */
+	park(vc, &me->space->carrier[me->vcpu->index], rdtsc() < vc->no_yield_until ? 0 : YIELDS);
+	arrive(vc, me->space);
+	return 0;
+}
+
+/* ---- Flushing ---- */
+
+static void flush_other(struct ctl_space *sp, uint64_t start, uint64_t len, uint32_t kind)
+{
+	uint32_t seq, done;
+
+	mutex_lock(&sp->q_lock, 0);
+	if (sp->q_count < CTL_FLUSH_QUEUE)
+		sp->q[sp->q_count++] = (struct ctl_flush){.start = start, .len = len, .kind = kind};
+	else
+		sp->q_drop = 1;
+	seq = ++sp->q_seq;
+	mutex_unlock(&sp->q_lock, 0);
+	if (!__atomic_load_n(&sp->active, __ATOMIC_SEQ_CST))
+		return;
+	keeper_command(sp, KEEPER_DRAIN);
+	for (;;) {
+		done = load_acquire(&sp->q_done);
+		if ((int32_t)(done - seq) >= 0)
+			return;
+		host_wait(&sp->q_done, done);
+	}
+}
+
+long space_flush(struct ctl_vcpu *vc, uint64_t cr3, uint64_t start, uint64_t len, uint32_t kind)
+{
+	int i = (int)vc->space;
+
+	if (kind > UM_FLUSH_WRPROTECT)
+		return -EINVAL;
+	if (cr3)
+		i = find(cr3);
+	if (i < 0)
+		return 0; /* no space: nothing is mapped */
+	if (i == (int)vc->space)
+		shadow_flush(&CTL->space[i], start, len, kind);
+	else
+		flush_other(&CTL->space[i], start, len, kind);
+	return 0;
+}
+
+void space_flush_all(struct ctl_vcpu *vc)
+{
+	for (uint32_t i = 1; i < CTL->max_spaces; i++) {
+		if (CTL->state[i] != SPACE_BOUND)
+			continue;
+		if (i == vc->space)
+			shadow_drop(&CTL->space[i]);
+		else
+			flush_other(&CTL->space[i], 0, UM_USER_HI_END, UM_FLUSH_UNMAP);
+	}
+}
+
+/* ---- The keeper ---- */
+
+static void clean(struct ctl_space *sp, uint32_t index)
+{
+	if (count_blank() >= CTL->pool_max) {
+		WRITE_ONCE(CTL->state[index], SPACE_EXITING);
+		host3(HOST_exit_group, 0, 0, 0);
+	}
+	shadow_drop(sp);
+	mutex_lock(&sp->q_lock, 0);
+	sp->q_count = 0;
+	sp->q_drop = 0;
+	store_release(&sp->q_done, sp->q_seq);
+	mutex_unlock(&sp->q_lock, 0);
+	WRITE_ONCE(CTL->state[index], SPACE_BLANK);
+	fetch_or(&CTL->blank[index / 64], 1ull << (index % 64));
+	WRITE_ONCE(CTL->last_blank, index);
+	fetch_add(&CTL->blank_seq, 1);
+	if (READ_ONCE(CTL->blank_waiters))
+		host_wake(&CTL->blank_seq, 1);
+}
+
+static void spawn_wanted(struct ctl_space *sp)
+{
+	for (uint32_t w = 0; w < 2; w++)
+		for (uint32_t bits = xchg(&sp->spawn_want[w], 0); bits; bits &= bits - 1)
+			spawn_here(w * 32 + (uint32_t)__builtin_ctz(bits));
+	request(CTL_REQ_SPACES); /* the new thread wants its CPU */
+}
+
+void keeper_start(uint32_t index)
+{
+	struct ctl_space *sp = &CTL->space[index];
+	uint32_t n = index == CTL_HOME ? CTL->ncpus : CTL->prespawn, todo;
+
+	host3(HOST_munmap, (long)template_start, template_end - template_start, 0);
+	self()->vcpu = NULL;
+	self()->space = sp;
+	self()->space_index = index;
+	for (uint32_t v = 0; v < n; v++)
+		spawn_here(v);
+	if (CTL->populate_end > CTL->populate_start)
+		host3(HOST_madvise, (long)(UM_RAM_BASE + CTL->populate_start),
+		      (long)(CTL->populate_end - CTL->populate_start), HOST_MADV_POPULATE_READ);
+	WRITE_ONCE(CTL->state[index], SPACE_READY);
+	request(CTL_REQ_SPACES);
+	for (;;) {
+		todo = xchg(&sp->keeper, 0);
+		if (todo & KEEPER_SPAWN)
+			spawn_wanted(sp);
+		if (todo & KEEPER_DRAIN)
+			shadow_drain(sp);
+		if (todo & KEEPER_CLEAN)
+			clean(sp, index);
+		if (!todo)
+			host_wait(&sp->keeper, 0);
+	}
+}
