@@ -8,6 +8,7 @@
 #ifndef GK_MM_INTERNAL_H
 #define GK_MM_INTERNAL_H
 
+#include <gk/init.h>
 #include <gk/mm.h>
 #include <gk/percpu.h>
 
@@ -68,5 +69,43 @@ u64 give_back_surplus(void);   /* page_alloc.c: pages above what we like to keep
 /* Tries to free pages, also by killing if @may_kill. True: trying again makes sense. May sleep. */
 bool reclaim_for_alloc(u32 order, bool may_kill);
 void reclaim_soon(void);
+
+/* ---- mm.c ---- */
+/* Where programs may live; the limits come from the boot block. */
+static inline bool user_range(u64 start, u64 len)
+{
+	u64 end = start + len;
+
+	return end >= start && ((start >= boot->user_lo_start && end <= boot->user_lo_end) ||
+				(start >= boot->user_hi_start && end <= boot->user_hi_end));
+}
+
+/* ---- fault.c ---- */
+#define FAULT_WRITE 0x1
+#define FAULT_EXEC 0x2
+#define FAULT_FORCE 0x4 /* ptrace: against the protection, into a private copy */
+/*
+ * Makes the page at @addr present for the access. mmap_lock held for reading; rights were checked by the caller. 0, or
+ * -EFAULT (SIGSEGV), -EIO (SIGBUS), -ENOMEM.
+ */
+int handle_mm_fault(struct vma *vma, u64 addr, u32 flags);
+/* Faults in all of [start, end) as mlock and MAP_POPULATE do; stops at holes and errors. mmap_lock held for reading. */
+int populate_range(struct mm *mm, u64 start, u64 end);
+/* Finds the vma for @addr, growing a stack if that is needed. mmap_lock held for reading, may be dropped and retaken. */
+struct vma *vma_for_access(struct mm *mm, u64 addr);
+
+/* ---- mmap.c ---- */
+/* Unmaps [start, end), mmap_lock held for writing. Vmas that need sleeping to be freed go to @dead (free_dead_vmas()). */
+int unmap_locked(struct mm *mm, u64 start, u64 end, struct list_head *dead);
+void free_dead_vmas(struct list_head *dead); /* without mmap_lock */
+/* Everything, when nobody uses the address space any more. */
+void exit_mmap(struct mm *mm);
+/* 0 or -ENOMEM: limits and what is left of memory, for @pages more with these flags. */
+int may_expand(struct mm *mm, u32 vm_flags, u64 pages);
+/* 0, -EAGAIN or -EPERM: RLIMIT_MEMLOCK. */
+int may_lock(struct mm *mm, u64 pages);
+
+/* ---- dup.c ---- */
+int copy_address_space(struct mm *to, struct mm *from);
 
 #endif

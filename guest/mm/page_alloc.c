@@ -298,7 +298,6 @@ struct page *alloc_page_run(u32 nr, u32 gfp)
 /* Everything but the link of free lists, which is made zero on removal. */
 static void reset_page(struct page *p)
 {
-	p->mapcount = 0;
 	p->table_private[0] = p->table_private[1] = 0;
 	p->private[0] = p->private[1] = 0;
 	p->extra = NULL;

@@ -10,6 +10,7 @@
 
 #include <gk/lock.h>
 #include <gk/page.h>
+#include <gk/radix.h>
 #include <gk/rbtree.h>
 
 struct file;
@@ -55,20 +56,26 @@ struct vm_ops {
 	const char *(*name)(struct vma *vma);
 };
 
+/* Start, end, flags and pgoff: written with mmap_lock held for writing and, if there is a file, mapping->vma_lock too. */
 struct vma {
-	u64 start, end;           /* mm->mmap_lock */
+	u64 start, end;
 	u32 flags;
 	u64 pgoff;                /* in pages; of start */
 	struct mm *mm;
 	struct rb_node node;      /* mmap_lock */
+	u64 gap, subtree_gap;     /* mmap_lock: free bytes below; the largest such in the subtree. mm/vma.c */
 	struct file *file;        /* reference, or NULL */
 	const struct vm_ops *ops; /* NULL: anonymous */
 	void *private;
-	struct list_head mapping_link; /* mapping->lock: inode's list of mappings */
+	struct list_head mapping_link; /* mapping->vma_lock: inode's list of mappings */
+	bool has_anon;            /* some private page may be in it; never goes back to false */
+	/* Hints of the fault handler, racy: where the last window ended, how many in a row joined, how many stood alone. */
+	u64 fault_next;
+	u32 fault_streak, fault_lonely;
 };
 
 struct mm {
-	refcount_t users;         /* tasks; the last one unmaps everything */
+	refcount_t users;         /* tasks; the last one unmaps everything; mm_get_user() */
 	refcount_t refs;          /* struct itself and the root table (lazy users) */
 	gpa_t root;
 	u64 cr3;                  /* root | tag from BIND_ROOT */
@@ -93,10 +100,15 @@ struct mm {
 struct mm *mm_new(void);
 struct mm *mm_dup(struct mm *from);      /* fork: copy on write; ERR_PTR on failure. Takes mmap_lock of @from. */
 void mm_put_user(struct mm *mm);         /* last: unmaps everything, wakes vfork parent's wait is the caller's business */
+/* A further user; false when the last one is gone already. */
+bool mm_get_user(struct mm *mm);
 void mm_get(struct mm *mm);
 void mm_put(struct mm *mm);
-/* Loads mm's table on this vCPU (NULL: the home table). Live FP and FS base are lost: the caller has saved them. */
-void mm_switch(struct mm *mm);
+/*
+ * Loads mm's table on this vCPU (NULL: the home table). Live FP and FS base are lost: the caller has saved them. 0, or -EAGAIN
+ * when the backend has nothing to run it on just now: the old table stays loaded.
+ */
+int mm_switch(struct mm *mm);
 
 /* VMAs: mmap_lock held. find: the first vma with end > addr, or NULL. */
 struct vma *vma_find(struct mm *mm, u64 addr);
@@ -137,7 +149,10 @@ struct mapping_ops {
 	/* Fills @nr consecutive locked pages starting at p[0]->index (they may be physically contiguous). Sets UPTODATE or
 	 * ERROR. Unlocks. May complete later. */
 	int (*read_pages)(struct inode *inode, struct file *file, struct page **p, u32 nr);
-	/* Writes @nr consecutive locked dirty pages. 0 or -errno. Pages stay locked; the caller clears DIRTY on success. */
+	/*
+	 * Writes @nr consecutive locked pages, waits, and leaves them locked. 0 or -errno. The caller has cleared DIRTY
+	 * (programs may dirty them again meanwhile) and sets it again on failure.
+	 */
 	int (*write_pages)(struct inode *inode, struct page **p, u32 nr);
 	/* File systems without backing (tmpfs): missing pages are zero pages; the cache is the file. */
 	bool no_backing;
@@ -151,15 +166,16 @@ struct mapping {
 	struct inode *host;
 	const struct mapping_ops *ops;
 	spinlock_t lock;
-	void *root;                /* lock: radix tree of struct page, lib/radix */
-	u32 height;                /* lock */
+	struct radix_tree pages;   /* lock: struct page by index; tagged: PG_DIRTY */
 	u64 nr_pages, nr_dirty;    /* lock */
 	struct list_head vmas;     /* vma_lock: all vmas that map this file */
 	spinlock_t vma_lock;
-	u64 wb_err;
-	u32 nr_writable;           /* shared writable mappings (memfd seals) */
-	void *direct;              /* patched twins */
-	struct list_head dirty_link;
+	u64 wb_err;                /* errno of the last failed write | count of failures << 16; mapping_error() */
+	u32 nr_writable;           /* atomic: shared mappings that are or may become writable (memfd seals) */
+	struct mutex wb_lock;      /* one write-back at a time */
+	ktime_t dirty_since;       /* lock: when it was last clean */
+	struct list_head dirty_link; /* mm/writeback.c: on it, the mapping holds a reference to its inode */
+	struct list_head cache_link; /* mm/reclaim.c */
 };
 
 void mapping_init(struct mapping *m, struct inode *host, const struct mapping_ops *ops);
@@ -169,7 +185,8 @@ struct page *mapping_find(struct mapping *m, u64 index);
 struct page *mapping_read(struct mapping *m, struct file *file, u64 index);
 /* The page for writing [from,to) of it: locked, with a reference, read first unless wholly overwritten or beyond EOF. */
 struct page *mapping_write_begin(struct mapping *m, struct file *file, u64 index, u32 from, u32 to);
-void mapping_write_end(struct mapping *m, struct page *p, u32 from, u32 to); /* marks dirty+uptodate, unlocks, puts */
+/* Marks dirty and up to date, unlocks, puts. from == to: nothing was written, a page that was not up to date stays so. */
+void mapping_write_end(struct mapping *m, struct page *p, u32 from, u32 to);
 void page_lock(struct page *p);
 bool page_trylock(struct page *p);
 void page_unlock(struct page *p);
@@ -183,6 +200,10 @@ void mapping_invalidate(struct mapping *m, u64 first, u64 last, bool all);
 int mapping_writeback(struct mapping *m, loff_t start, loff_t end);
 /* Inode is going away: drops everything without writing. */
 void mapping_destroy(struct mapping *m);
+/* 0, or the error of a write-back that failed since *@seen was last updated by this (file->wb_err_seen). */
+int mapping_error(struct mapping *m, u64 *seen);
+/* Bytes of [start, end) that are in the cache, as SEEK_DATA wants it: the first cached offset >= start, or -1. */
+loff_t mapping_next_data(struct mapping *m, loff_t start, loff_t end);
 
 /* Generic file operations over the page cache. */
 ssize_t generic_file_read(struct file *f, struct iov_iter *it, loff_t *pos);

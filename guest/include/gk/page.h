@@ -38,11 +38,13 @@ struct slab_cache;
 #define PG_ERROR 0x800
 #define PG_TWIN 0x1000  /* patched copy of a text page */
 #define PG_WAITERS 0x2000 /* somebody waits for PG_LOCKED */
+#define PG_REFERENCED 0x4000 /* page cache: used since reclaim last looked */
+#define PG_READAHEAD 0x8000 /* page cache: whoever gets here should read on */
 
 struct page {
 	u32 flags;      /* atomic */
 	u32 refs;       /* atomic: 0 while free */
-	u32 mapcount;   /* atomic: user page-table entries that point here */
+	u32 unused;
 	u32 order;      /* of the block, in its first page */
 	union {
 		struct { /* page cache */
@@ -56,7 +58,7 @@ struct page {
 		u64 table_private[2];
 	};
 	union {
-		struct list_head lru; /* free lists, slab lists, page-cache lists */
+		struct list_head lru; /* free lists, slab lists; else the owner's */
 		u64 private[2];
 	};
 	void *extra;    /* twin of a text page, or the owner's */

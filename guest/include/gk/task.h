@@ -186,6 +186,7 @@ struct task {
 	u32 acct_entries;             /* gk/acct.h: entries into the kernel, modulo 2^32 */
 	struct ptrace_state *ptrace;  /* NULL: not traced */
 	u32 uaccess_depth;
+	u32 no_faults;                /* > 0: copies from and to programs fail instead of faulting pages in */
 	u64 min_flt_addr;
 	const char *wchan;
 	u64 exec_id;
