@@ -144,6 +144,8 @@ static void out_ready(void *ctx, uint32_t events)
 	out_drain(o);
 	tx_publish(o->con);
 	rx_pump(o->con);
+	if (!o->first && o->con->written)
+		o->con->written(o->con->ctx);
 }
 
 static struct con_out *out_stream(struct console *con, uint32_t stream)

@@ -62,6 +62,8 @@ struct console {
 
 	/* Called when the terminal may not be read because we are in the background. */
 	void (*in_background)(void *ctx);
+	/* Called when a stream that had to wait has been written. */
+	void (*written)(void *ctx);
 	void *ctx;
 };
 

@@ -28,11 +28,14 @@ struct vm {
 	uint8_t *ram; /* the whole RAM mapped in the VMM, MAP_NORESERVE */
 	int doorbell; /* eventfd: written by the guest's side on UM_HC_NOTIFY, polled by the control thread */
 
-	int log_fd;   /* lines of the guest's debug log go here; -1: nowhere */
+	int log_fd;   /* lines of the guest's debug log go here; -1: nowhere; set before backend->create() */
 
 	/* The backend: immutable after backend->create(). */
 	const struct backend *backend;
 	void *backend_data;
+
+	/* Called first in each thread that a backend starts: closes its list of system calls. NULL: nothing to do. */
+	void (*thread_init)(struct vm *vm);
 
 	/* Set once, by whoever ends the sandbox first; see vm_end(). */
 	_Atomic int ended;

@@ -19,6 +19,16 @@ static uint64_t next_random(uint64_t *s)
 	return *s;
 }
 
+/* Either zeros or small numbers all over. */
+static void restart(uint8_t *buf, uint64_t *s)
+{
+	static const uint8_t masks[] = {0, 1, 3, 0xf, 0x3f, 0xff};
+	const uint8_t mask = masks[next_random(s) % sizeof(masks)];
+
+	for (size_t i = 0; i < INPUT_MAX; i++)
+		buf[i] = next_random(s) & (next_random(s) & 1 ? mask : 3) & mask;
+}
+
 static void mutate(uint8_t *buf, uint64_t *s)
 {
 	const unsigned int edits = 1 + next_random(s) % 32;
@@ -34,8 +44,8 @@ static void mutate(uint8_t *buf, uint64_t *s)
 		/* Most of what matters is near the start. */
 		memcpy(buf + ((r >> 43 & 1) ? at : at % 512) / width * width, &v, width);
 	}
-	if (next_random(s) % 64 == 0)
-		memset(buf, 0, INPUT_MAX);
+	if (next_random(s) % 16 == 0)
+		restart(buf, s);
 }
 
 static int run_file(const char *path)

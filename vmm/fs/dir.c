@@ -154,9 +154,9 @@ static int readdir_common(struct fs_req *req, enum listing kind)
 	h = handle_get(req->fs, in.fh, req->node, HANDLE_DIR);
 	if (!h)
 		return -EBADF;
-	pthread_mutex_lock(h->dir_lock);
+	pthread_mutex_lock(&h->dir_lock);
 	r = list(h, &out, in.offset, kind);
-	pthread_mutex_unlock(h->dir_lock);
+	pthread_mutex_unlock(&h->dir_lock);
 	handle_put(req->fs, h);
 	if (r < 0)
 		return r;

@@ -6,7 +6,6 @@
  * Lock: fs->lock. A handle held busy keeps its descriptor; a release while others use it takes effect with the last of them.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -30,11 +29,8 @@ int handles_init(struct fs *fs)
 static void handle_close(struct handle *h)
 {
 	close(h->fd);
-	if (h->dir_lock) {
-		pthread_mutex_destroy(h->dir_lock);
-		free(h->dir_lock);
-		h->dir_lock = NULL;
-	}
+	if (h->kind == HANDLE_DIR)
+		pthread_mutex_destroy(&h->dir_lock);
 	h->kind = HANDLE_FREE;
 	h->generation++;
 }
@@ -51,16 +47,9 @@ void handles_deinit(struct fs *fs)
 
 int handle_new(struct fs *fs, struct node *node, enum handle_kind kind, int fd, bool writable, uint64_t *fh)
 {
-	pthread_mutex_t *dir_lock = NULL;
 	struct handle *h;
 	uint32_t slot;
 
-	if (kind == HANDLE_DIR) {
-		dir_lock = malloc(sizeof(*dir_lock));
-		if (!dir_lock)
-			return -ENFILE;
-		pthread_mutex_init(dir_lock, NULL);
-	}
 	pthread_mutex_lock(&fs->lock);
 	slot = fs->handles_free;
 	if (slot != NO_SLOT) {
@@ -69,7 +58,6 @@ int handle_new(struct fs *fs, struct node *node, enum handle_kind kind, int fd, 
 		slot = fs->handles_used++;
 	} else {
 		pthread_mutex_unlock(&fs->lock);
-		free(dir_lock);
 		return -ENFILE;
 	}
 	h = &fs->handles[slot];
@@ -79,7 +67,8 @@ int handle_new(struct fs *fs, struct node *node, enum handle_kind kind, int fd, 
 	h->writable = writable;
 	h->fd = fd;
 	h->node = node;
-	h->dir_lock = dir_lock;
+	if (kind == HANDLE_DIR)
+		pthread_mutex_init(&h->dir_lock, NULL);
 	h->dir_pos = 0;
 	node->refs++;
 	node->handles++;

@@ -63,7 +63,7 @@ struct handle {
 	int fd;
 	struct node *node; /* counted */
 	uint32_t next_free;
-	pthread_mutex_t *dir_lock; /* HANDLE_DIR: the position of fd; taken without fs->lock */
+	pthread_mutex_t dir_lock;  /* HANDLE_DIR: the position of fd; taken without fs->lock */
 	uint64_t dir_pos;
 };
 

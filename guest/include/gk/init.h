@@ -47,6 +47,7 @@ void inotify_init(void);
 /* ipc/ */ void sysv_init(void);
 void mqueue_init(void);
 /* drivers/ */ void virtq_init(void);
+void virtq_interrupt(void); /* UM_PENDING_QUEUE: completes what the devices have published */
 void console_init(void);  /* drivers/console.c: /dev/console, stdio streams or the terminal */
 void control_init(void);  /* drivers/control.c: signals and window size from the host */
 void tty_init(void);

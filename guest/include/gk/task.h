@@ -172,6 +172,7 @@ struct task {
 	struct task *vfork_parent;    /* woken when mm is released */
 	bool vfork_done;
 	struct wait_queue vfork_wait;
+	bool futex_exited;            /* pi_lock of futex_pi.c: can own no PI lock any more */
 	struct pi_state *pi_owned;    /* PI futexes with waiters that this task owns; kernel/futex_pi.c */
 	struct seccomp_filter *seccomp; /* the last one; siglock to change; kernel/seccomp.c */
 	u32 seccomp_mode;             /* 0, SECCOMP_MODE_* */

@@ -108,6 +108,8 @@ static void *timer_main(void *arg)
 	uint64_t earliest, again;
 	uint32_t seq;
 
+	if (ub->vm->thread_init)
+		ub->vm->thread_init(ub->vm);
 	while (!atomic_load(&ub->stop)) {
 		seq = __atomic_load_n(&ub->ctl->timer_seq, __ATOMIC_SEQ_CST);
 		forward_kicks(ub);

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Locks the VMM in. Order matters and is told at jail_enter(). The launcher has already put us into namespaces of our own;
+ * the system-call lists are in seccomp.c and close last, when every thread exists.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <sched.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "vmm/jail.h"
+
+#define OOM_SCORE "300"
+#define BIT(n) (1u << (n))
+
+static int write_file(const char *path, const char *text)
+{
+	const int fd = open(path, O_WRONLY | O_CLOEXEC);
+	ssize_t n;
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	n = write(fd, text, strlen(text));
+	err = n < 0 ? -errno : 0;
+	close(fd);
+	return err;
+}
+
+int jail_map_ids(unsigned int uid, unsigned int gid, const char **step)
+{
+	char line[64];
+	int err;
+
+	*step = "map user ids";
+	/* Without CAP_SETGID outside, a group map is only allowed once setgroups() is given up. */
+	err = write_file("/proc/self/setgroups", "deny");
+	if (err)
+		return err;
+	snprintf(line, sizeof(line), "%u %u 1\n", uid, uid);
+	err = write_file("/proc/self/uid_map", line);
+	if (err)
+		return err;
+	snprintf(line, sizeof(line), "%u %u 1\n", gid, gid);
+	return write_file("/proc/self/gid_map", line);
+}
+
+/* Soft limits to the hard ones where the VMM itself needs room; no core dumps of guest memory. */
+static void set_limits(void)
+{
+	static const int raise[] = {RLIMIT_NOFILE, RLIMIT_NPROC, RLIMIT_AS, RLIMIT_DATA, RLIMIT_FSIZE, RLIMIT_STACK,
+				    RLIMIT_CPU, RLIMIT_MEMLOCK, RLIMIT_SIGPENDING};
+	struct rlimit none = {0, 0};
+
+	for (size_t i = 0; i < sizeof(raise) / sizeof(raise[0]); i++) {
+		struct rlimit l;
+
+		if (getrlimit((__rlimit_resource_t)raise[i], &l) < 0)
+			continue;
+		l.rlim_cur = l.rlim_max;
+		(void)setrlimit((__rlimit_resource_t)raise[i], &l);
+	}
+	(void)setrlimit(RLIMIT_CORE, &none);
+}
+
+/*
+ * Replaces the root by an empty, read-only file system and lets go of the host's mounts. Any directory will do as the place
+ * to mount it on.
+ */
+static int empty_root(void)
+{
+	static const char *const places[] = {"/proc", "/tmp", "/dev", "/usr", "/etc"};
+	const unsigned long flags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
+	int err = -ENOENT;
+
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return -errno;
+	for (size_t i = 0; err && i < sizeof(places) / sizeof(places[0]); i++) {
+		err = mount("umbra", places[i], "tmpfs", flags, "size=4k,nr_inodes=2,mode=0") < 0 ? -errno : 0;
+		if (!err && chdir(places[i]) < 0)
+			err = -errno;
+	}
+	if (err)
+		return err;
+	/* The old root lands on top of the new one and is taken away from there. */
+	if (syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+		return -errno;
+	return 0;
+}
+
+static int set_capabilities(enum jail_files files)
+{
+	static const uint32_t keep[] = {
+		[JAIL_FILES_OWN] = 0,
+		[JAIL_FILES_READ] = BIT(CAP_DAC_READ_SEARCH),
+		[JAIL_FILES_ALL] = BIT(CAP_CHOWN) | BIT(CAP_DAC_OVERRIDE) | BIT(CAP_DAC_READ_SEARCH) | BIT(CAP_FOWNER) |
+				   BIT(CAP_FSETID),
+	};
+	struct __user_cap_header_struct hdr = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct now[2], data[2] = {{0}};
+
+	if (syscall(SYS_capget, &hdr, now) < 0)
+		return -errno;
+	/* A root that was given less keeps less. */
+	data[0].permitted = data[0].effective = keep[files] & now[0].permitted;
+	return syscall(SYS_capset, &hdr, data) < 0 ? -errno : 0;
+}
+
+/*
+ * The limits come first (raising needs no capability, but what follows may take the means away), the root while we still may
+ * mount, the capabilities after it, and no_new_privs before anybody installs a filter.
+ */
+int jail_enter(enum jail_files files, int *oom_fd, const char **step)
+{
+	int err;
+
+	set_limits();
+	*oom_fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	*step = "make an empty root";
+	err = empty_root();
+	if (err)
+		return err;
+	*step = "drop capabilities";
+	err = set_capabilities(files);
+	if (err)
+		return err;
+	*step = "give up new privileges";
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return -errno;
+	return 0;
+}
+
+void jail_oom(int oom_fd)
+{
+	if (oom_fd < 0)
+		return;
+	if (write(oom_fd, OOM_SCORE, sizeof(OOM_SCORE) - 1) < 0)
+		(void)0; /* a hint: without it the host kills in another order */
+	close(oom_fd);
+}
