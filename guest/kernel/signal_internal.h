@@ -43,8 +43,8 @@ void signal_wake_up(struct task *t, bool kill);
 struct task *any_thread(struct process *p);
 /* To @t, or with @group to @t's process by way of @t. @force: the first program cannot ignore it. 0 or -EAGAIN. */
 int send_signal_locked(int sig, const struct siginfo *info, struct task *t, bool group, bool force);
-/* Queues a POSIX timer's own entry; it must not be queued yet. */
-void send_sigqueue_locked(struct sigqueue *q, struct task *t, bool group);
+/* Queues a POSIX timer's own entry; it must not be queued yet. False: ignored, or the process is dying. */
+bool send_sigqueue_locked(struct sigqueue *q, struct task *t, bool group);
 void retarget_shared_pending(struct task *t, u64 which);
 
 /* jobctl.c */

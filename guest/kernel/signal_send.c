@@ -166,22 +166,23 @@ int send_signal_locked(int sig, const struct siginfo *info, struct task *t, bool
 	return 0;
 }
 
-void send_sigqueue_locked(struct sigqueue *q, struct task *t, bool group)
+bool send_sigqueue_locked(struct sigqueue *q, struct task *t, bool group)
 {
 	struct process *p = t->process;
 	struct sigpending *pending = group ? &p->shared_pending : &t->pending;
 	int sig = q->info.si_signo;
 
 	if (p->group_exit)
-		return;
+		return false;
 	jobctl_prepare(sig, p);
 	if (signal_ignored(sig, t, false))
-		return;
+		return false;
 	list_add_tail(&q->link, &pending->list);
 	pending->set |= sigbit(sig);
 	if (wait_queue_active(&p->signalfd_wait))
 		wake_up_all(&p->signalfd_wait);
 	complete_signal(sig, t, group);
+	return true;
 }
 
 int send_signal_task(int sig, const struct siginfo *info, struct task *t)

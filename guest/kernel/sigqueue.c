@@ -60,8 +60,11 @@ void sigpending_flush(struct sigpending *p, u64 set)
 		return;
 	p->set &= ~set;
 	list_for_each_entry_safe(q, n, &p->list, link) {
-		if (sigset_has(set, q->info.si_signo))
-			sigqueue_drop(q);
+		if (!sigset_has(set, q->info.si_signo))
+			continue;
+		if (q->timer)
+			posix_timer_dequeued(q->timer, &q->info); /* it goes on */
+		sigqueue_drop(q);
 	}
 }
 

@@ -30,7 +30,7 @@ static __always_inline void account_leave(struct task *t)
 /* Time @t has spent on CPUs until now. No lock needed. */
 u64 task_cpu_ns(const struct task *t);
 /* All of it, split. */
-void task_times(const struct task *t, u64 *utime_ns, u64 *stime_ns);
+void task_times(struct task *t, u64 *utime_ns, u64 *stime_ns);
 /* Of all threads, dead ones included; siglock or task_lock held. */
 void process_times(struct process *p, u64 *utime_ns, u64 *stime_ns);
 u64 process_cpu_ns(struct process *p);
@@ -43,7 +43,6 @@ void account_reap(struct process *parent, struct process *child);
 void account_maxrss(struct task *t);
 
 /* struct rusage and what getrusage(2), wait4(2) give to programs. */
-struct rusage;
 struct linux_rusage {
 	s64 utime_sec, utime_usec, stime_sec, stime_usec;
 	s64 maxrss, ixrss, idrss, isrss, minflt, majflt, nswap, inblock, oublock, msgsnd, msgrcv, nsignals, nvcsw, nivcsw;
@@ -54,5 +53,7 @@ void rusage_of_process(struct process *p, struct linux_rusage *ru);
 /* Timers of a process: siglock not held. exec deletes POSIX timers, the last thread's exit all. */
 void posix_timers_exit(struct process *p);
 void itimers_exit(struct process *p);
+/* fork: a new process has no timers of its own, but the limit on CPU time. Its limits are set. */
+void itimers_new_process(struct process *child);
 
 #endif
