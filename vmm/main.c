@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -271,6 +272,23 @@ static int tie_to_launcher(struct vmm *v)
 	return 0;
 }
 
+/*
+ * Lets go of the user's stdin, stdout and stderr. Their numbers stay taken, by something that can neither be read nor written:
+ * a stray message of the C library must not end in a file that happens to be number 2.
+ */
+static int free_standard_streams(void)
+{
+	const int nothing = epoll_create1(EPOLL_CLOEXEC);
+
+	for (int fd = 0; fd < 3; fd++) {
+		if (nothing < 0 || (fd != nothing && dup3(nothing, fd, O_CLOEXEC) < 0))
+			return -1;
+	}
+	if (nothing > 2)
+		close(nothing);
+	return 0;
+}
+
 /* Exports become FUSE roots, streams get descriptions of their own: both need the host's /proc. */
 static int open_files(struct vmm *v)
 {
@@ -294,9 +312,8 @@ static int open_files(struct vmm *v)
 	for (int i = 0; i < 3; i++) {
 		stream_open(&v->io[i], i, i == 0 ? O_RDONLY : O_WRONLY);
 		config_add(&v->config, "stdio", "%d:%s", i, v->io[i].kind);
-		close(i);
 	}
-	return 0;
+	return free_standard_streams() < 0 ? fail(v, -errno, "let go of the standard streams") : 0;
 }
 
 static int place_queues(struct vmm *v)
@@ -518,6 +535,8 @@ int umbra_vmm_main(const struct vmm_spec *spec)
 	if (!v)
 		return VMM_EXIT_ERROR;
 	v->spec = spec;
+	/* One heap for all threads: they allocate little, and each further one would cost five system calls at start. */
+	mallopt(M_ARENA_MAX, 1);
 	err = vm_create(&v->vm, spec->ncpus, spec->ram_bytes);
 	if (err) {
 		char text[128];
