@@ -136,6 +136,7 @@ struct inode {
 #define INODE_APPEND 0x2
 #define INODE_NOEXEC 0x4
 #define INODE_DEAD 0x8 /* removed directory */
+#define INODE_LINKABLE 0x10 /* made by O_TMPFILE: may get a first name */
 
 /* Life cycle and locks: fs/dcache.c. Whoever holds a reference may read inode and name; a positive dentry stays so. */
 struct dentry {
@@ -282,6 +283,8 @@ struct dir_context {
 	bool (*actor)(struct dir_context *ctx, const char *name, u32 len, loff_t pos, u64 ino, u32 type);
 	loff_t pos; /* opaque cookie: where to go on */
 };
+/* "." and ".." at positions 0 and 1; then ctx->pos is 2 or more. false: no room. */
+bool dir_emit_dots(struct file *f, struct dir_context *ctx);
 
 /* A file system type. */
 struct fs_type {
@@ -296,8 +299,11 @@ struct super_ops {
 	int (*statfs)(struct super *sb, struct statfs64 *st);
 	/* Last reference to an inode: free private data. @inode->nlink says whether content goes too. */
 	void (*evict)(struct inode *inode);
-	/* All mounts are gone. */
+	/* All mounts are gone. kill: first of all, to drop references that pin dentries; put_super: nothing is left. Optional. */
+	void (*kill)(struct super *sb);
 	void (*put_super)(struct super *sb);
+	/* mount -o remount: NULL: only MS_RDONLY changes. */
+	int (*remount)(struct super *sb, u32 flags, const char *data);
 	int (*sync)(struct super *sb);
 	int (*show_options)(struct super *sb, char *buf, size_t size);
 	/* true: keep inodes without references in the cache */
@@ -334,6 +340,7 @@ struct mount {
 	struct mount *hash_next;  /* mount_lock */
 	char *source;
 };
+#define MNT_NOSYMFOLLOW 256
 #define MNT_DETACHED 0x80000000u /* no longer in the tree */
 #define MS_RDONLY 1
 #define MS_NOSUID 2
@@ -404,6 +411,8 @@ void inode_put(struct inode *i);
 /* The inode with this number, or a new one for which @init is called before anyone sees it. */
 struct inode *inode_lookup(struct super *sb, u64 ino, int (*init)(struct inode *, void *), void *arg);
 void inode_set_nlink(struct inode *i, u32 n);
+/* Mode and owner of a new inode: current's, or the group of a set-group-id @dir. @dir may be NULL. */
+void inode_init_owner(struct inode *i, const struct inode *dir, umode_t mode);
 u64 next_ino(void);                             /* for memory file systems */
 
 struct dentry *d_alloc(struct dentry *parent, const char *name, u32 len);
@@ -436,6 +445,7 @@ u64 dcache_shrink(u64 want);
 #define LOOKUP_IN_ROOT 0x100
 #define LOOKUP_NO_XDEV 0x200
 #define LOOKUP_NO_MAGICLINKS 0x400
+#define LOOKUP_CACHED 0x800 /* -EAGAIN rather than asking a file system */
 /* Walks @name (kernel memory) from dfd/cwd/root of current. 0 and *out with references, or -errno. */
 int path_lookup(int dfd, const char *name, u32 flags, struct path *out);
 int user_path_at(int dfd, const char __user *name, u32 flags, struct path *out);
@@ -487,9 +497,9 @@ char *d_path(const struct path *p, char *buf, size_t size);
 /* ---- files and descriptors (fs/file.c, fs/open.c) ---- */
 struct file *filp_open(const char *name, u32 flags, umode_t mode);  /* kernel path, current's root */
 struct file *file_open_path(const struct path *p, u32 flags, const struct cred *cred);
-/* An open file without a name in any directory ("[eventpoll]"). */
+/* An open file without a name in any directory ("[eventpoll]"). ERR_PTR(-ENOMEM). */
 struct file *anon_file(const char *name, const struct file_ops *ops, void *priv, u32 flags);
-/* Like it, but with an inode of its own of type @mode (pipes, sockets, memfd): fs/anon.c */
+/* Like it, but with an inode of its own of type @mode (pipes, sockets, memfd). ERR_PTR(-ENOMEM). fs/file.c */
 struct file *anon_inode_file(const char *name, umode_t mode, const struct file_ops *ops, void *priv, u32 flags);
 /* Another open description of the inode behind @f, an anon_inode_file (the second end of a pipe). NULL: no memory. */
 struct file *anon_file_clone(struct file *f, const struct file_ops *ops, void *priv, u32 flags);
@@ -610,6 +620,7 @@ void seq_putc(struct seq *s, char c);
 void seq_write(struct seq *s, const void *data, size_t n);
 /* Makes f->private a snapshot of what @show writes, at the first read and again after a seek to 0. */
 int seq_open(struct file *f, int (*show)(struct seq *s, void *arg), void *arg);
+void *seq_arg(struct file *f); /* what seq_open() was given */
 ssize_t seq_read(struct file *f, struct iov_iter *it, loff_t *pos);
 loff_t seq_llseek(struct file *f, loff_t off, int whence);
 void seq_release(struct file *f);

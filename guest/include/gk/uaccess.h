@@ -26,7 +26,7 @@ size_t strnlen_user(const char __user *s, size_t max);
 
 #define get_user(x, ptr)                                                                                               \
 	({                                                                                                             \
-		__typeof__(*(ptr)) gu_;                                                                                \
+		__typeof__(({ __auto_type gt_ = *(ptr); gt_; })) gu_; /* without const */                              \
 		int ge_ = copy_from_user(&gu_, ptr, sizeof(gu_));                                                      \
 		if (!ge_)                                                                                              \
 			(x) = gu_;                                                                                     \
