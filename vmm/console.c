@@ -199,14 +199,15 @@ static bool tx_pump(struct console *con)
 			tx_put(con, t);
 			break;
 		}
+		/* At once: stdout and stderr may be the same file, and must come out in the order of the writes. */
+		for (unsigned int s = 1; s < 3; s++) {
+			if (con->out[s].first)
+				out_drain(&con->out[s]);
+		}
 	}
 	if (r < 0) {
 		vm_end(con->vm, 125, "console: %s", con->tx.fault);
 		return false;
-	}
-	for (unsigned int i = 1; i < 3; i++) {
-		if (con->out[i].first)
-			out_drain(&con->out[i]);
 	}
 	more = virtq_suppress(&con->tx, VIRTQ_LOUD);
 	tx_publish(con);
