@@ -147,7 +147,8 @@ struct ctl_vcpu {
 	uint32_t started;
 	uint32_t reserved1;
 	uint64_t handover_tsc; /* when the last hand-over began */
-	uint64_t no_yield_until;
+	uint64_t no_yield_until; /* TSC */
+	uint32_t yield_score, yield_bans;
 	uint64_t faults, events, syscalls, kicks, handovers, halts; /* statistics */
 	struct pvcs boot_pvcs __attribute__((aligned(64)));
 } __attribute__((aligned(512)));

@@ -21,7 +21,9 @@
 
 #define YIELDS 2
 #define YIELD_SLOW_US 20
-#define YIELD_BAN_US 5000
+#define YIELD_BAN_US 2000   /* the first ban; each that follows soon lasts twice as long, up to 128 times */
+#define YIELD_BAN_DOUBLINGS 7
+#define YIELD_SLOW_SCORE 64 /* a slow hand-over weighs as much as that many good ones */
 
 #define BIND_TRIES 100 /* waits of BIND_WAIT_NS for a blank space */
 #define BIND_WAIT_NS 20000000
@@ -81,13 +83,32 @@ static void hand_over(struct ctl_carrier *c)
 		host_wake(&c->word, 1);
 }
 
+/*
+ * Yielding to a parked carrier is the fast way only while nothing else wants the CPU: otherwise somebody else's time slice
+ * comes first. One slow hand-over may be an accident, two in a short time are not.
+ */
+static void judge_yields(struct ctl_vcpu *vc, uint64_t now)
+{
+	uint64_t us = CTL->tsc_khz / 1000;
+
+	if (now - vc->handover_tsc <= YIELD_SLOW_US * us) {
+		if (vc->yield_score && --vc->yield_score == 0)
+			vc->yield_bans = 0;
+		return;
+	}
+	vc->yield_score += YIELD_SLOW_SCORE;
+	if (vc->yield_score < 2 * YIELD_SLOW_SCORE)
+		return;
+	vc->no_yield_until = now + (YIELD_BAN_US * us << vc->yield_bans);
+	vc->yield_score = YIELD_SLOW_SCORE;
+	if (vc->yield_bans < YIELD_BAN_DOUBLINGS)
+		vc->yield_bans++;
+}
+
 /* The vCPU is here now. */
 static void arrive(struct ctl_vcpu *vc, struct ctl_space *sp)
 {
-	uint64_t now = rdtsc(), took = now - vc->handover_tsc;
-
-	if (took > (uint64_t)YIELD_SLOW_US * CTL->tsc_khz / 1000)
-		vc->no_yield_until = now + (uint64_t)YIELD_BAN_US * CTL->tsc_khz / 1000;
+	judge_yields(vc, rdtsc());
 	wrgsbase(vc->kernel_gs);
 	if (READ_ONCE(sp->q_seq) != READ_ONCE(sp->q_done))
 		shadow_drain(sp);
