@@ -29,8 +29,9 @@ static void report(const char *what, u64 per)
 			samples[j] = samples[j - 1];
 			samples[j - 1] = t;
 		}
-	log_printf("%s: min %lu.%lu median %lu.%lu ns", what, to_ns10(samples[0]) / per / 10, to_ns10(samples[0]) / per % 10,
-		   to_ns10(samples[ROUNDS / 2]) / per / 10, to_ns10(samples[ROUNDS / 2]) / per % 10);
+	log_printf("%s: min %lu.%lu median %lu.%lu ns", what, to_ns10(samples[0]) / per / 10,
+		   to_ns10(samples[0]) / per % 10, to_ns10(samples[ROUNDS / 2]) / per / 10,
+		   to_ns10(samples[ROUNDS / 2]) / per % 10);
 }
 
 static void bench_syscall(const char *name, struct uregs u, u64 n)
@@ -169,7 +170,8 @@ static void bench_demand(u64 cr3)
 		t = rdtsc();
 		while (run_user(&u) == PVM_VEC_PF)
 			for (u64 i = 0; i < 16; i++, n++)
-				map(cr3, DATA + n * UM_PAGE_SIZE, gpa + n * UM_PAGE_SIZE, PTE_P | PTE_W | PTE_U | PTE_NX);
+				map(cr3, DATA + n * UM_PAGE_SIZE, gpa + n * UM_PAGE_SIZE,
+				    PTE_P | PTE_W | PTE_U | PTE_NX);
 		samples[r] = rdtsc() - t;
 	}
 	report("demand fault, 16 pages at once, per page", pages);

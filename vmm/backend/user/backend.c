@@ -217,6 +217,8 @@ static int wait_home(struct user_backend *ub)
 	uint64_t count;
 
 	for (int ms = 0; ms < HOME_TIMEOUT_MS; ms++) {
+		/* Fetched as in user_poll(): who finds a bit set does not ring again. */
+		__atomic_exchange_n(&ub->ctl->requests, 0, __ATOMIC_SEQ_CST);
 		pool_run(ub);
 		if (ub->space[CTL_HOME].announced)
 			return 0;

@@ -146,7 +146,7 @@ struct ctl_vcpu {
 	uint64_t start_rip, start_rsp, start_rdi; /* start_rip != 0: not yet running */
 	uint32_t started;
 	uint32_t reserved1;
-	uint64_t handover_tsc; /* when the last hand-over began */
+	uint64_t handover_tsc;	 /* when the last hand-over began */
 	uint64_t no_yield_until; /* TSC */
 	uint32_t yield_score, yield_bans;
 	uint64_t faults, events, syscalls, kicks, handovers, halts; /* statistics */

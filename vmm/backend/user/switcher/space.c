@@ -21,7 +21,7 @@
 
 #define YIELDS 2
 #define YIELD_SLOW_US 20
-#define YIELD_BAN_US 2000   /* the first ban; each that follows soon lasts twice as long, up to 128 times */
+#define YIELD_BAN_US 2000 /* the first ban; each that follows soon lasts twice as long, up to 128 times */
 #define YIELD_BAN_DOUBLINGS 7
 #define YIELD_SLOW_SCORE 64 /* a slow hand-over weighs as much as that many good ones */
 
@@ -84,8 +84,8 @@ static void hand_over(struct ctl_carrier *c)
 }
 
 /*
- * Yielding to a parked carrier is the fast way only while nothing else wants the CPU: otherwise somebody else's time slice
- * comes first. One slow hand-over may be an accident, two in a short time are not.
+ * Yielding to a parked carrier is the fast way only while nothing else wants the CPU: otherwise somebody else's time
+ * slice comes first. One slow hand-over may be an accident, two in a short time are not.
  */
 static void judge_yields(struct ctl_vcpu *vc, uint64_t now)
 {
