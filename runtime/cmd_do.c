@@ -197,9 +197,12 @@ const struct command command_do = {
 	.name = "do",
 	.summary = "run a program on the host's files, which it cannot change",
 	.synopsis = "[OPTIONS] [--] COMMAND [ARGUMENTS]",
-	.text = "Runs COMMAND in a sandbox that sees the host's files (or those under --rootfs). What it writes goes to memory\n"
-		"and is forgotten, except in the current directory and where --bind says so: those are the host's own.\n"
-		"The environment is passed on. Exits with the status of COMMAND, 128+N if signal N killed it, 126 or 127\n"
+	.text = "Runs COMMAND in a sandbox that sees the host's files (or those under --rootfs). What it writes goes "
+		"to memory\n"
+		"and is forgotten, except in the current directory and where --bind says so: those are the host's "
+		"own.\n"
+		"The environment is passed on. Exits with the status of COMMAND, 128+N if signal N killed it, 126 or "
+		"127\n"
 		"if it could not be run or found, 125 if umbra itself failed.",
 	.opts = opts,
 	.run = run_do,
@@ -209,7 +212,8 @@ const struct command command_run = {
 	.name = "run",
 	.summary = "run a program in a root file system of its own",
 	.synopsis = "--rootfs DIR [OPTIONS] [--] COMMAND [ARGUMENTS]",
-	.text = "Runs COMMAND in a sandbox whose root is the directory given with --rootfs; what it writes stays there.\n"
+	.text = "Runs COMMAND in a sandbox whose root is the directory given with --rootfs; what it writes stays "
+		"there.\n"
 		"Exit status as with 'umbra do'.",
 	.opts = opts,
 	.run = run_run,

@@ -2,8 +2,8 @@
 /*
  * umbra doctor: looks at what this host allows, says what umbra will use, and what to do about what is missing.
  *
- * Each line is one check of the table: it tries the thing itself where that is harmless, in a child where it is not. Exit
- * status 0: sandboxes can run here; 1: something that is needed is missing.
+ * Each line is one check of the table: it tries the thing itself where that is harmless, in a child where it is not.
+ * Exit status 0: sandboxes can run here; 1: something that is needed is missing.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -33,7 +33,7 @@ enum verdict { GOOD, HINT, MISSING };
 
 struct finding {
 	enum verdict verdict;
-	char text[160]; /* what there is */
+	char text[160];	  /* what there is */
 	char advice[200]; /* what to do; for HINT and MISSING */
 };
 
@@ -99,8 +99,9 @@ static void check_fsgsbase(struct finding *f)
 	if (getauxval(AT_HWCAP2) & 2)
 		found(f, GOOD, "", "usable by programs");
 	else
-		found(f, MISSING, "needs an x86-64 CPU of 2012 (Intel) or 2017 (AMD) or later, and no 'nofsgsbase' on the "
-				  "kernel command line",
+		found(f, MISSING,
+		      "needs an x86-64 CPU of 2012 (Intel) or 2017 (AMD) or later, and no 'nofsgsbase' on the "
+		      "kernel command line",
 		      "not usable");
 }
 
@@ -118,7 +119,8 @@ static void check_seccomp(struct finding *f)
 	if (err == 0)
 		found(f, GOOD, "", "filters available");
 	else
-		found(f, MISSING, "use a kernel with CONFIG_SECCOMP_FILTER, and allow seccomp(2) if you are in a container", "%s",
+		found(f, MISSING,
+		      "use a kernel with CONFIG_SECCOMP_FILTER, and allow seccomp(2) if you are in a container", "%s",
 		      strerror(err));
 }
 
@@ -144,15 +146,17 @@ static void check_namespaces(struct finding *f)
 		return;
 	}
 	if (read_number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == 1)
-		found(f, MISSING, "sysctl kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile that allows "
-				  "userns for umbra, or run as root",
+		found(f, MISSING,
+		      "sysctl kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile that allows "
+		      "userns for umbra, or run as root",
 		      "%s", strerror(err));
 	else if (read_number("/proc/sys/kernel/unprivileged_userns_clone") == 0)
 		found(f, MISSING, "sysctl kernel.unprivileged_userns_clone=1, or run as root", "%s", strerror(err));
 	else if (read_number("/proc/sys/user/max_user_namespaces") == 0)
 		found(f, MISSING, "sysctl user.max_user_namespaces=10000, or run as root", "%s", strerror(err));
 	else
-		found(f, MISSING, "run as root; in a container allow unshare(2) (docker: --security-opt seccomp=unconfined)", "%s",
+		found(f, MISSING,
+		      "run as root; in a container allow unshare(2) (docker: --security-opt seccomp=unconfined)", "%s",
 		      strerror(err));
 }
 
@@ -231,8 +235,9 @@ static void check_cgroup(struct finding *f)
 	if (host_memory_limited())
 		found(f, GOOD, "", "a memory cgroup limits us to %llu MiB", host_memory() >> 20);
 	else
-		found(f, HINT, "start umbra under a cgroup (systemd-run --user -p MemoryMax=...) to bound the page tables that "
-			       "a hostile guest can make the host keep",
+		found(f, HINT,
+		      "start umbra under a cgroup (systemd-run --user -p MemoryMax=...) to bound the page tables that "
+		      "a hostile guest can make the host keep",
 		      "no memory cgroup limits us");
 }
 
@@ -251,10 +256,10 @@ static const struct check {
 	const char *name;
 	void (*check)(struct finding *f);
 } checks[] = {
-	{"kernel", check_kernel},         {"FSGSBASE", check_fsgsbase}, {"seccomp", check_seccomp},
+	{"kernel", check_kernel},	  {"FSGSBASE", check_fsgsbase},	 {"seccomp", check_seccomp},
 	{"namespaces", check_namespaces}, {"memory files", check_memfd}, {"mappings", check_maps},
-	{"processes", check_processes},   {"clock", check_clock},       {"Landlock", check_landlock},
-	{"memory limit", check_cgroup},   {"backend", check_backend},
+	{"processes", check_processes},	  {"clock", check_clock},	 {"Landlock", check_landlock},
+	{"memory limit", check_cgroup},	  {"backend", check_backend},
 };
 
 static int run_doctor(const struct command *self, int argc, char **argv, const struct clock_sample *start)

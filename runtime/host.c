@@ -149,7 +149,8 @@ static void unescape(char *s)
 	char *out = s;
 
 	while (*s) {
-		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' && s[3] >= '0' && s[3] <= '7') {
+		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' && s[3] >= '0' &&
+		    s[3] <= '7') {
 			*out++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
 			s += 4;
 		} else {
@@ -226,10 +227,10 @@ const struct host_mount *host_mount_by_id(const struct host_mounts *m, unsigned 
 bool host_fs_is_real(const char *type)
 {
 	static const char *const real[] = {
-		"ext2",    "ext3",     "ext4", "xfs",  "btrfs", "f2fs",  "zfs",      "bcachefs", "jfs",    "reiserfs",
-		"overlay", "tmpfs",    "ramfs", "nfs",  "nfs4",  "cifs",  "smb3",     "ceph",     "9p",     "virtiofs",
-		"vfat",    "exfat",    "ntfs3", "udf",  "hfsplus", "iso9660", "squashfs", "erofs",  "fuseblk", "rootfs",
-		"fuse",    "aufs",     "nilfs2",
+		"ext2",	    "ext3",	"ext4",	  "xfs",   "btrfs", "f2fs",   "zfs",	 "bcachefs", "jfs",
+		"reiserfs", "overlay",	"tmpfs",  "ramfs", "nfs",   "nfs4",   "cifs",	 "smb3",     "ceph",
+		"9p",	    "virtiofs", "vfat",	  "exfat", "ntfs3", "udf",    "hfsplus", "iso9660",  "squashfs",
+		"erofs",    "fuseblk",	"rootfs", "fuse",  "aufs",  "nilfs2",
 	};
 
 	for (size_t i = 0; i < sizeof(real) / sizeof(real[0]); i++) {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The launcher: clones the VMM into its namespaces, then is the user's end of it. It passes signals on, stops and continues
- * with it, keeps the terminal (raw while the sandbox runs, restored at every end), prints why a sandbox failed, and leaves
- * with its exit status.
+ * The launcher: clones the VMM into its namespaces, then is the user's end of it. It passes signals on, stops and
+ * continues with it, keeps the terminal (raw while the sandbox runs, restored at every end), prints why a sandbox
+ * failed, and leaves with its exit status.
  *
- * A key press like Ctrl-C signals the whole foreground group, launcher and VMM. The VMM has every signal blocked, so the
- * guest hears it once: from us.
+ * A key press like Ctrl-C signals the whole foreground group, launcher and VMM. The VMM has every signal blocked, so
+ * the guest hears it once: from us.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -175,7 +175,8 @@ static const char *why_no_namespaces(int err)
 	}
 }
 
-/* fork() into namespaces. Root needs no user namespace of its own: it has what it takes, and gives it up in the jail. */
+/* fork() into namespaces. Root needs no user namespace of its own: it has what it takes, and gives it up in the jail.
+ */
 static pid_t clone_vmm(struct launcher *l)
 {
 	const unsigned long flags =
@@ -241,7 +242,8 @@ static int exit_status(struct launcher *l)
 		return si.si_status;
 	}
 	if (si.si_status == SIGSYS)
-		return msg_error("the VMM made a system call that is not on its list and was killed; this is a bug in umbra");
+		return msg_error(
+			"the VMM made a system call that is not on its list and was killed; this is a bug in umbra");
 	return msg_error("the VMM was killed by signal %d (%s)", si.si_status, strsignal(si.si_status));
 }
 

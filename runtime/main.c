@@ -35,7 +35,8 @@ static const struct command *const commands[] = {&command_do, &command_run, &com
 static int print_help(void)
 {
 	printf("Usage: umbra COMMAND [OPTIONS] [ARGUMENTS]\n\n"
-	       "Runs programs in a virtual machine of their own, on hosts without hardware virtualization.\n\nCommands:\n");
+	       "Runs programs in a virtual machine of their own, on hosts without hardware "
+	       "virtualization.\n\nCommands:\n");
 	for (size_t i = 0; i < NCOMMANDS; i++)
 		printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
 	printf("\n'umbra COMMAND --help' tells more about one of them.\n");

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Turns the user's wishes into a struct vmm_spec: which host trees the guest may see and where, what its configuration says.
+ * Turns the user's wishes into a struct vmm_spec: which host trees the guest may see and where, what its configuration
+ * says.
  *
- * The guest's view, in mount order (a parent before what lies in it): the root; each further real file system of the host
- * below it; the guest's own /proc, /sys, /dev, /tmp, /run; the current directory; what --bind names. How a tree is shown
- * (memory overlay or itself) is decided here, what may be exported at all by file-system type too; the file server checks
- * the type again.
+ * The guest's view, in mount order (a parent before what lies in it): the root; each further real file system of the
+ * host below it; the guest's own /proc, /sys, /dev, /tmp, /run; the current directory; what --bind names. How a tree is
+ * shown (memory overlay or itself) is decided here, what may be exported at all by file-system type too; the file
+ * server checks the type again.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -89,8 +90,8 @@ static const struct host_mount *mount_of(const struct builder *b, int fd)
 	return host_mount_by_id(&b->mounts, sx.stx_mnt_id);
 }
 
-/* Takes @fd over. Returns the export, or NULL when there are too many (nothing is printed). */
-static struct vmm_export *add_export(struct builder *b, int fd, bool read_only, const char *tag)
+/* Takes @fd, which lies at @path, over. Returns the export, or NULL when there are too many (nothing is printed). */
+static struct vmm_export *add_export(struct builder *b, int fd, const char *path, bool read_only, const char *tag)
 {
 	struct vmm_export *x;
 
@@ -99,7 +100,9 @@ static struct vmm_export *add_export(struct builder *b, int fd, bool read_only, 
 		return NULL;
 	}
 	x = &b->spec->exports[b->spec->nexports++];
-	*x = (struct vmm_export){.fd = fd, .read_only = read_only};
+	*x = (struct vmm_export){.fd = fd, .path = strdup(path), .read_only = read_only};
+	if (!x->path)
+		return NULL;
 	snprintf(x->tag, sizeof(x->tag), "%s", tag);
 	return x;
 }
@@ -117,12 +120,13 @@ static int add_root(struct builder *b)
 	fd = open(b->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return msg_error("root file system '%s': %s", rootfs, strerror(errno));
-	add_export(b, fd, overlay, "root");
+	add_export(b, fd, b->rootfs, overlay, "root");
 	add_mount(b, overlay ? "overlay" : "export", "root", "/", "");
 	return 0;
 }
 
-/* Other real file systems that are mounted below the root: each is an export of its own, since the server crosses none. */
+/* Other real file systems that are mounted below the root: each is an export of its own, since the server crosses none.
+ */
 static void add_host_mounts(struct builder *b)
 {
 	const bool overlay = b->opts->root_kind == SANDBOX_ROOT_OVERLAY;
@@ -148,10 +152,10 @@ static void add_host_mounts(struct builder *b)
 			continue;
 		}
 		snprintf(tag, sizeof(tag), "m%u", (unsigned int)i % 100000);
-		x = add_export(b, fd, overlay, tag);
+		x = add_export(b, fd, m->path, overlay, tag);
 		if (!x) {
-			msg_warning("more than %d file systems are mounted: '%s' and others will look empty", VMM_MAX_EXPORTS,
-				    target);
+			msg_warning("more than %d file systems are mounted: '%s' and others will look empty",
+				    VMM_MAX_EXPORTS, target);
 			return;
 		}
 		if (S_ISDIR(st.st_mode))
@@ -172,8 +176,8 @@ static void add_own_mounts(struct builder *b)
 }
 
 /*
- * The current directory is shown as itself, writable, so that programs can work in it: not when it is the root, not inside
- * /proc, /sys or /dev, and not when it is /tmp or /run itself. Decides the guest's working directory too.
+ * The current directory is shown as itself, writable, so that programs can work in it: not when it is the root, not
+ * inside /proc, /sys or /dev, and not when it is /tmp or /run itself. Decides the guest's working directory too.
  */
 static int add_cwd(struct builder *b, char cwd[PATH_MAX])
 {
@@ -199,7 +203,7 @@ static int add_cwd(struct builder *b, char cwd[PATH_MAX])
 		strcpy(cwd, "/");
 		return 0;
 	}
-	if (!add_export(b, fd, false, "cwd"))
+	if (!add_export(b, fd, ".", false, "cwd"))
 		return msg_error("too many file systems are mounted to add the current directory");
 	add_mount(b, "export", "cwd", cwd, "");
 	return 0;
@@ -237,11 +241,11 @@ static int add_bind(struct builder *b, const char *word, unsigned int index)
 	m = mount_of(b, fd);
 	if (m && !host_fs_is_real(m->type)) {
 		close(fd);
-		return msg_error("--bind %s: '%s' lies on a %s file system, which is never shown to a sandbox", word, src,
-				 m->type);
+		return msg_error("--bind %s: '%s' lies on a %s file system, which is never shown to a sandbox", word,
+				 src, m->type);
 	}
 	snprintf(tag, sizeof(tag), "b%u", index);
-	if (!add_export(b, fd, read_only, tag))
+	if (!add_export(b, fd, src, read_only, tag))
 		return msg_error("--bind %s: there are too many exported trees", word);
 	add_mount(b, "export", tag, dst, read_only ? "ro" : "");
 	return 0;
@@ -380,8 +384,8 @@ static int choose_machine(struct builder *b)
 		memory = UM_RAM_MAX;
 	s->ram_bytes = memory & ~(RAM_ALIGN - 1);
 	if (s->ram_bytes < RAM_USER_MIN)
-		return msg_error("a sandbox needs at least %llu MiB of memory, not %llu: use --memory", RAM_USER_MIN >> 20,
-				 memory >> 20);
+		return msg_error("a sandbox needs at least %llu MiB of memory, not %llu: use --memory",
+				 RAM_USER_MIN >> 20, memory >> 20);
 	if (!cpus) {
 		cpus = host_cpus();
 		if (cpus > CPUS_DEFAULT_MAX)

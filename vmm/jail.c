@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Locks the VMM in. Order matters and is told at jail_enter(). The launcher has already put us into namespaces of our own;
- * the system-call lists are in seccomp.c and close last, when every thread exists.
+ * Locks the VMM in. Order matters and is told at jail_enter(). The launcher has already put us into namespaces of our
+ * own; the system-call lists are in seccomp.c and close last, when every thread exists.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,10 +13,15 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "vmm/jail.h"
+
+#ifndef MOUNT_ATTR_NOSYMFOLLOW
+#define MOUNT_ATTR_NOSYMFOLLOW 0x00200000
+#endif
 
 #define OOM_SCORE "300"
 #define BIT(n) (1u << (n))
@@ -56,8 +61,8 @@ int jail_map_ids(unsigned int uid, unsigned int gid, const char **step)
 /* Soft limits to the hard ones where the VMM itself needs room; no core dumps of guest memory. */
 static void set_limits(void)
 {
-	static const int raise[] = {RLIMIT_NOFILE, RLIMIT_NPROC, RLIMIT_AS, RLIMIT_DATA, RLIMIT_FSIZE, RLIMIT_STACK,
-				    RLIMIT_CPU, RLIMIT_MEMLOCK, RLIMIT_SIGPENDING};
+	static const int raise[] = {RLIMIT_NOFILE, RLIMIT_NPROC, RLIMIT_AS,	 RLIMIT_DATA,	   RLIMIT_FSIZE,
+				    RLIMIT_STACK,  RLIMIT_CPU,	 RLIMIT_MEMLOCK, RLIMIT_SIGPENDING};
 	struct rlimit none = {0, 0};
 
 	for (size_t i = 0; i < sizeof(raise) / sizeof(raise[0]); i++) {
@@ -71,18 +76,75 @@ static void set_limits(void)
 	(void)setrlimit(RLIMIT_CORE, &none);
 }
 
+int jail_private_mounts(void)
+{
+	return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ? -errno : 0;
+}
+
+static bool same_file(int a, int b)
+{
+	struct stat sa, sb;
+
+	return fstat(a, &sa) == 0 && fstat(b, &sb) == 0 && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
+}
+
 /*
- * Replaces the root by an empty, read-only file system and lets go of the host's mounts. Any directory will do as the place
- * to mount it on.
+ * Without privilege the kernel does not let us take a mount without what is mounted on it (that would uncover hidden
+ * files): then all of it is taken.
+ */
+int jail_tree(int fd, const char *path, bool read_only)
+{
+	struct mount_attr attr = {
+		.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOSYMFOLLOW |
+			    (read_only ? MOUNT_ATTR_RDONLY : 0),
+	};
+	unsigned int recursive = 0;
+	int tree = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+
+	if (tree < 0 && errno == EINVAL) {
+		recursive = AT_RECURSIVE;
+		tree = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+	}
+	if (tree < 0)
+		return fd;
+	if (!same_file(fd, tree) || mount_setattr(tree, "", AT_EMPTY_PATH | recursive, &attr, sizeof(attr)) < 0) {
+		close(tree);
+		return fd;
+	}
+	close(fd);
+	return tree;
+}
+
+/*
+ * Hangs the trees of jail_tree() onto the root that is about to be taken away, and lets them go with it: they live on
+ * as long as their descriptors. Closing a tree that was never part of a namespace would make the end of the sandbox
+ * wait for a grace period of the kernel, once for each.
+ */
+static void attach_trees(const int *trees, unsigned int count)
+{
+	static const char *const places[] = {"/tmp", "/dev", "/usr", "/etc"};
+	unsigned int place = 0;
+
+	/* A file can be attached to no directory: never mind. */
+	for (unsigned int i = 0; i < count; i++) {
+		while (move_mount(trees[i], "", AT_FDCWD, places[place], MOVE_MOUNT_F_EMPTY_PATH) < 0 &&
+		       errno == ENOENT) {
+			if (++place == sizeof(places) / sizeof(places[0]))
+				return;
+		}
+	}
+}
+
+/*
+ * Replaces the root by an empty, read-only file system and lets go of the host's mounts. Any directory will do as the
+ * place to mount it on.
  */
 static int empty_root(void)
 {
-	static const char *const places[] = {"/proc", "/tmp", "/dev", "/usr", "/etc"};
+	static const char *const places[] = {"/proc", "/sys", "/tmp", "/dev", "/usr", "/etc"};
 	const unsigned long flags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
 	int err = -ENOENT;
 
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		return -errno;
 	for (size_t i = 0; err && i < sizeof(places) / sizeof(places[0]); i++) {
 		err = mount("umbra", places[i], "tmpfs", flags, "size=4k,nr_inodes=2,mode=0") < 0 ? -errno : 0;
 		if (!err && chdir(places[i]) < 0)
@@ -115,10 +177,10 @@ static int set_capabilities(enum jail_files files)
 }
 
 /*
- * The limits come first (raising needs no capability, but what follows may take the means away), the root while we still may
- * mount, the capabilities after it, and no_new_privs before anybody installs a filter.
+ * The limits come first (raising needs no capability, but what follows may take the means away), the root while we
+ * still may mount, the capabilities after it, and no_new_privs before anybody installs a filter.
  */
-int jail_enter(enum jail_files files, int *oom_fd, const char **step)
+int jail_enter(enum jail_files files, const int *trees, unsigned int count, int *oom_fd, const char **step)
 {
 	int err;
 
@@ -126,6 +188,7 @@ int jail_enter(enum jail_files files, int *oom_fd, const char **step)
 	*oom_fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 
 	*step = "make an empty root";
+	attach_trees(trees, count);
 	err = empty_root();
 	if (err)
 		return err;

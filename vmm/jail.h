@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What holds the VMM once it serves a guest: an empty root, no capabilities it does not need, a list of system calls per
- * thread. The namespaces it lives in are made by the launcher (runtime/launch.c), which clones it into them.
+ * What holds the VMM once it serves a guest: an empty root, no capabilities it does not need, a list of system calls
+ * per thread. The namespaces it lives in are made by the launcher (runtime/launch.c), which clones it into them.
  */
 #ifndef UMBRA_VMM_JAIL_H
 #define UMBRA_VMM_JAIL_H
@@ -11,29 +11,40 @@
 
 /* Kinds of threads, each with its own list in seccomp.c. */
 enum jail_thread {
-	JAIL_CONTROL,  /* the event loop */
-	JAIL_FILES,    /* file workers: the list is fs_syscalls() and what every thread needs */
-	JAIL_BACKEND,  /* timers and kicks */
+	JAIL_CONTROL, /* the event loop */
+	JAIL_FILES,   /* file workers: the list is fs_syscalls() and what every thread needs */
+	JAIL_BACKEND, /* timers and kicks */
 };
 
 enum jail_files {
-	JAIL_FILES_OWN,  /* the VMM may do to files what its user may */
+	JAIL_FILES_OWN,	 /* the VMM may do to files what its user may */
 	JAIL_FILES_READ, /* root: and read everything */
-	JAIL_FILES_ALL,  /* root: and serve a writable tree with several owners */
+	JAIL_FILES_ALL,	 /* root: and serve a writable tree with several owners */
 };
 
 /*
- * Gives the calling process, which is in new user, mount... namespaces, the user ids it had outside (@uid, @gid: as seen
- * there). Needs /proc. Returns 0, or a negative errno with the step that failed in *@step.
+ * Gives the calling process, which is in new user, mount... namespaces, the user ids it had outside (@uid, @gid: as
+ * seen there). Needs /proc. Returns 0, or a negative errno with the step that failed in *@step.
  */
 int jail_map_ids(unsigned int uid, unsigned int gid, const char **step);
 
+/* The first step: before jail_tree(): what the host mounts from now on stays out. Returns 0 or a negative errno. */
+int jail_private_mounts(void);
+
 /*
- * Everything but the system-call list: limits, empty root, capabilities. Descriptors stay usable, paths do not. To be called
- * while there is one thread. @oom_fd receives a descriptor for jail_oom() (or -1).
- * Returns 0, or a negative errno with the step that failed in *@step.
+ * A private view of the tree @fd, which lies at @path: its own mount, so that the host's kernel refuses what the file
+ * server should never try: writing (if @read_only, and that includes modes, owners and times), devices, following
+ * symbolic links. Returns a descriptor to use instead of @fd, which is closed; or @fd itself where the kernel cannot do
+ * it.
  */
-int jail_enter(enum jail_files files, int *oom_fd, const char **step);
+int jail_tree(int fd, const char *path, bool read_only);
+
+/*
+ * Everything but the system-call list: limits, empty root, capabilities. Descriptors stay usable, paths do not. To be
+ * called while there is one thread. @trees are what jail_tree() returned. @oom_fd receives a descriptor for jail_oom()
+ * (or -1). Returns 0, or a negative errno with the step that failed in *@step.
+ */
+int jail_enter(enum jail_files files, const int *trees, unsigned int count, int *oom_fd, const char **step);
 
 /* Makes the VMM a better victim for the host's out-of-memory killer than its spaces. Closes @oom_fd. Best effort. */
 void jail_oom(int oom_fd);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The VMM: from a fresh process to a running guest, the control thread's event loop, and the end. umbra_vmm_main() is the
- * list of steps; nothing is done on the guest's behalf before the jail is closed.
+ * The VMM: from a fresh process to a running guest, the control thread's event loop, and the end. umbra_vmm_main() is
+ * the list of steps; nothing is done on the guest's behalf before the jail is closed.
  *
- * The control thread serves console and control device, the launcher's channel, deaths of children and the clock page; file
- * workers (vmm/fs) and the backend have threads of their own. It never waits for the guest or for the user.
+ * The control thread serves console and control device, the launcher's channel, deaths of children and the clock page;
+ * file workers (vmm/fs) and the backend have threads of their own. It never waits for the guest or for the user.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -46,6 +46,7 @@ struct vmm {
 	struct image_info image;
 	struct clock clock;
 	struct fs *fs;
+	int trees[VMM_MAX_EXPORTS]; /* descriptors of the exports; fs owns them */
 	struct stream io[3];
 	struct loop loop;
 	struct console *console;
@@ -273,8 +274,8 @@ static int tie_to_launcher(struct vmm *v)
 }
 
 /*
- * Lets go of the user's stdin, stdout and stderr. Their numbers stay taken, by something that can neither be read nor written:
- * a stray message of the C library must not end in a file that happens to be number 2.
+ * Lets go of the user's stdin, stdout and stderr. Their numbers stay taken, by something that can neither be read nor
+ * written: a stray message of the C library must not end in a file that happens to be number 2.
  */
 static int free_standard_streams(void)
 {
@@ -293,13 +294,19 @@ static int free_standard_streams(void)
 static int open_files(struct vmm *v)
 {
 	const struct vmm_spec *s = v->spec;
-	int err = fs_new(&v->fs, &v->vm);
+	int err = jail_private_mounts();
 
+	if (err)
+		return fail(v, err, "make the mounts private");
+	err = fs_new(&v->fs, &v->vm);
 	if (err)
 		return fail(v, err, "make the file server");
 	for (unsigned int i = 0; i < s->nexports; i++) {
 		const struct vmm_export *x = &s->exports[i];
-		const int node = fs_export(v->fs, x->fd, x->read_only ? FS_EXPORT_RO : 0);
+		const int tree = jail_tree(x->fd, x->path, x->read_only);
+		const int node = fs_export(v->fs, tree, x->read_only ? FS_EXPORT_RO : 0);
+
+		v->trees[i] = tree;
 
 		if (node < 0) {
 			char what[64];
@@ -321,7 +328,7 @@ static int place_queues(struct vmm *v)
 	static const struct {
 		unsigned int queue, size;
 	} queues[] = {
-		{UM_QUEUE_FS, FS_QUEUE_SIZE},          {UM_QUEUE_FS_HIPRIO, FS_HIPRIO_SIZE},
+		{UM_QUEUE_FS, FS_QUEUE_SIZE},	       {UM_QUEUE_FS_HIPRIO, FS_HIPRIO_SIZE},
 		{UM_QUEUE_CON_RX, CONSOLE_QUEUE_SIZE}, {UM_QUEUE_CON_TX, CONSOLE_QUEUE_SIZE},
 		{UM_QUEUE_CTL_RX, CONTROL_QUEUE_SIZE}, {UM_QUEUE_CTL_TX, CONTROL_QUEUE_SIZE},
 	};
@@ -429,9 +436,11 @@ static int watch_all(struct vmm *v)
 	if (!err)
 		err = watch(v, &v->children, signalfd(-1, &chld, SFD_CLOEXEC | SFD_NONBLOCK), children_ready);
 	if (!err)
-		err = watch(v, &v->clock_timer, timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), clock_ready);
+		err = watch(v, &v->clock_timer, timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK),
+			    clock_ready);
 	if (!err)
-		err = watch(v, &v->clock_set, timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK), clock_set_ready);
+		err = watch(v, &v->clock_set, timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK),
+			    clock_set_ready);
 	if (err)
 		return err;
 	clock_arm(v);
@@ -503,7 +512,7 @@ static int start(struct vmm *v)
 	if (err)
 		return err;
 	/* The template must be born with no more rights than it needs: the jail's walls come before it. */
-	err = jail_enter(jail_files(v), &oom_fd, &step);
+	err = jail_enter(jail_files(v), v->trees, s->nexports, &oom_fd, &step);
 	if (err)
 		return fail(v, err, step);
 	v->boot->tsc_khz = clock_init(&v->clock, vm_gpa(&v->vm, UM_GPA_CLOCK, sizeof(struct um_clock)), &s->first);
@@ -519,7 +528,8 @@ static int start(struct vmm *v)
 	if (err)
 		return fail(v, err, "start the file workers");
 	console_start(v->console);
-	/* From here on guest code runs, in spaces with filters of their own. We look at what it asks for in loop_run(). */
+	/* From here on guest code runs, in spaces with filters of their own. We look at what it asks for in loop_run().
+	 */
 	err = v->vm.backend->start(&v->vm, v->image.entry);
 	if (err)
 		return fail(v, err, "start the guest");
@@ -535,7 +545,8 @@ int umbra_vmm_main(const struct vmm_spec *spec)
 	if (!v)
 		return VMM_EXIT_ERROR;
 	v->spec = spec;
-	/* One heap for all threads: they allocate little, and each further one would cost five system calls at start. */
+	/* One heap for all threads: they allocate little, and each further one would cost five system calls at start.
+	 */
 	mallopt(M_ARENA_MAX, 1);
 	err = vm_create(&v->vm, spec->ncpus, spec->ram_bytes);
 	if (err) {

@@ -2,9 +2,9 @@
 /*
  * The system calls of the VMM, one list per kind of thread, a reason per line. Anything else kills the whole sandbox.
  *
- * The lists are plain numbers with at most one check of an argument, so the filter is assembled here: one comparison each,
- * which the host kernel turns into a bitmap. (The filter of a space, which looks at instruction pointers and addresses, is the
- * user backend's.)
+ * The lists are plain numbers with at most one check of an argument, so the filter is assembled here: one comparison
+ * each, which the host kernel turns into a bitmap. (The filter of a space, which looks at instruction pointers and
+ * addresses, is the user backend's.)
  */
 #include <errno.h>
 #include <linux/audit.h>
@@ -66,7 +66,8 @@ static const struct rule control_thread[] = {
 	{SYS_sendmsg, "the same"},
 	{SYS_poll, "streams that cannot be made non-blocking are asked first"},
 	{SYS_timerfd_settime, "clock page: next correction; noticing that the clock was set"},
-	{SYS_ioctl, "the terminal's modes are restored when the launcher was killed", .arg = 1, .mask = ~0u, .value = TCSETS},
+	{SYS_ioctl, "the terminal's modes are restored when the launcher was killed", .arg = 1, .mask = ~0u,
+	 .value = TCSETS},
 	{SYS_wait4, "spaces that died"},
 	{SYS_kill, "the end: spaces are killed (the PID namespace bounds it)"},
 	{SYS_tgkill, "kicks"},

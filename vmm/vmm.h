@@ -20,6 +20,7 @@
 /* A host tree (or regular file) the guest may see. */
 struct vmm_export {
 	int fd; /* O_PATH */
+	const char *path; /* where it lies, from the current directory */
 	bool read_only;
 	char tag[16]; /* how mount= names it */
 };

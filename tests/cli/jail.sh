@@ -27,3 +27,15 @@ is "empty root" "$(ls -A "/proc/$vmm/root/" 2>/dev/null | wc -l)" 0
 is "one mount" "$(wc -l <"/proc/$vmm/mountinfo")" 1
 ls -l "/proc/$vmm/fd" | grep -q passwd && fail "inherited a descriptor"
 is "core limit" "$(awk '/core file/ {print $5}' "/proc/$vmm/limits")" 0
+
+# The host's kernel itself refuses writes to what is exported read-only: of all directories held, only the current one can be
+# written to.
+writable=0
+for fd in /proc/$vmm/fd/*; do
+	[ -d "$fd" ] || continue
+	if touch "$fd/umbra-jail-test" 2>/dev/null; then
+		writable=$((writable + 1))
+		[ -e "$TMP/umbra-jail-test" ] || fail "could write to $(readlink "$fd")"
+	fi
+done
+is "writable directories" $writable 1
