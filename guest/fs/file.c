@@ -56,8 +56,7 @@ void file_put(struct file *f)
 	if (f->fmode & FMODE_OPENED) {
 		if (!(f->fmode & FMODE_PATH))
 			file_close_notify(f);
-		if (!list_empty(&f->epoll_links))
-			epoll_release_file(f);
+		epoll_release_file(f);
 		if (file_inode(f)->locks)
 			locks_remove_file(f);
 		if (f->ops->release)

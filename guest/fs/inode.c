@@ -75,8 +75,6 @@ void inode_get(struct inode *i)
 
 static void inode_evict(struct inode *i)
 {
-	if (!i->nlink && i->watches)
-		fsnotify_inode_gone(i);
 	mapping_destroy(&i->mapping);
 	if (i->sb->ops && i->sb->ops->evict)
 		i->sb->ops->evict(i);
@@ -117,6 +115,8 @@ void inode_put(struct inode *i)
 	u32 n;
 
 	if (!i)
+		return;
+	if (unlikely(i->watches && !i->nlink) && fsnotify_inode_put(i))
 		return;
 	sb = i->sb;
 	n = refcount_read(&i->refs);

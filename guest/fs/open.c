@@ -104,7 +104,8 @@ static int file_open(struct file *f)
 			return err;
 		f->fmode |= FMODE_WRITER;
 	}
-	f->ops = S_ISREG(i->mode) || S_ISDIR(i->mode) ? i->fops : special_fops(i);
+	/* Special files of devpts and anonymous ones (pipes, standard streams) bring their own. */
+	f->ops = i->fops ? i->fops : special_fops(i);
 	if (!f->ops)
 		return -ENXIO;
 	if (f->ops->open) {

@@ -80,6 +80,7 @@ void super_put(struct super *sb)
 	spin_lock(&supers_lock);
 	list_del(&sb->link);
 	spin_unlock(&supers_lock);
+	fsnotify_unmount(sb);
 	sync_super(sb);
 	if (sb->ops && sb->ops->kill)
 		sb->ops->kill(sb);

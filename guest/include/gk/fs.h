@@ -592,8 +592,13 @@ void fsnotify_name(struct inode *dir, u32 mask, const char *name, u32 cookie);
 /* What happens to a file seen from its own watch and from its directory's: open, read, write, close, attributes. */
 void fsnotify_dentry(struct dentry *d, u32 mask);
 #define fsnotify_file(f, mask) fsnotify_dentry((f)->path.dentry, mask)
-/* The last link of @i is gone and nobody has it open: IN_DELETE_SELF, then its watches end. */
-void fsnotify_inode_gone(struct inode *i);
+/*
+ * inode_put() of a watched inode without links: drops the reference. If the watches' is the only one left, the file is gone:
+ * IN_DELETE_SELF, and its watches end. False: there are no watches (any more), nothing was done.
+ */
+bool fsnotify_inode_put(struct inode *i);
+/* All mounts of @sb are gone: IN_UNMOUNT, and the watches on its inodes end. */
+void fsnotify_unmount(struct super *sb);
 #define IN_ACCESS 0x1
 #define IN_MODIFY 0x2
 #define IN_ATTRIB 0x4
