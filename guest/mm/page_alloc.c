@@ -298,6 +298,8 @@ struct page *alloc_page_run(u32 nr, u32 gfp)
 /* Everything but the link of free lists, which is made zero on removal. */
 static void reset_page(struct page *p)
 {
+	if (p->flags & PG_ANON)
+		mm_stat_add(STAT_ANON, -1);
 	p->table_private[0] = p->table_private[1] = 0;
 	p->private[0] = p->private[1] = 0;
 	p->extra = NULL;

@@ -128,8 +128,6 @@ void release_pages(struct page **pages, u32 nr)
 			p->refs = 0;
 		else if (atomic_sub_return(&p->refs, 1))
 			continue;
-		if (p->flags & PG_ANON)
-			mm_stat_add(STAT_ANON, -1);
 		pages[gone++] = p;
 	}
 	free_page_batch(pages, gone);

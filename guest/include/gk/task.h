@@ -188,6 +188,7 @@ struct task {
 	struct ptrace_state *ptrace;  /* NULL: not traced */
 	u32 uaccess_depth;
 	u32 no_faults;                /* > 0: copies from and to programs fail instead of faulting pages in */
+	bool no_reclaim;              /* frees memory itself: allocations do not reclaim (mm/reclaim.c) */
 	u64 min_flt_addr;
 	const char *wchan;
 	u64 exec_id;
