@@ -19,33 +19,35 @@ struct ktimer;
 struct cpu {
 	struct pvcs pvcs;
 	struct cpu *self;     /* offset 128: used by this_cpu() */
-	struct task *current; /* offset 136: used by `current` and the entry code */
+	struct task *curr;    /* offset 136: used by `current` and the entry code */
 	u64 kstack_top;       /* offset 144: where the entry code puts its frame */
 	u64 scratch_rsp;      /* offset 152: the program's RSP during entry */
 	u64 *direct_ret;      /* offset 160: return addresses of the loaded mm's patched sites (gk/direct.h) */
 	u64 direct_entry;     /* offset 168: boot->direct_entry */
+	ktime_t timer_next;   /* offset 176: timer_lock: the earliest in @timers; starts as KTIME_NEVER */
+	ktime_t armed;        /* offset 184: timer_lock: what the hypervisor was told; starts as KTIME_NEVER */
 	u32 id;
-	u32 need_resched;     /* set by anyone, read on the way to user mode */
+	u32 need_resched;     /* offset 196: another task should run; set by anyone, read on the way to user mode */
 
 	/* This vCPU only. */
 	struct task *idle;
 	struct mm *active_mm; /* whose table is loaded; holds a reference */
 	u64 loaded_cr3;
-	struct task *prev;    /* handed from __switch_to to finish_task_switch */
+	struct task *fp_task; /* whose FP state is still in the registers (arch/x86_64/fpu.c), or NULL */
 
 	/* run queue, kernel/sched.c */
 	spinlock_t rq_lock;
-	struct list_head rq;  /* rq_lock */
+	struct list_head rq;  /* rq_lock: waiting tasks, best first */
+	struct task *rq_curr; /* rq_lock: whom the vCPU runs or is just switching to */
+	struct task *migrating; /* this vCPU: between switch_out() and finish_switch() */
 	u32 nr_running;       /* rq_lock */
 	u64 rq_clock;         /* rq_lock: when the current task was put on the CPU */
 	u64 min_vruntime;     /* rq_lock */
-	bool idle_now;        /* rq_lock */
+	bool in_pending;      /* this vCPU: in handle_pending(), on whatever task's back */
 
 	/* timers, kernel/timer.c */
 	spinlock_t timer_lock;
 	struct rb_root timers; /* timer_lock, by deadline */
-	ktime_t armed;         /* timer_lock: what the hypervisor was told; starts as KTIME_NEVER */
-	ktime_t timer_next;    /* timer_lock: the earliest in @timers; starts as KTIME_NEVER */
 	struct ktimer *timer_running; /* timer_lock: whose func runs here now */
 
 	/* statistics for /proc/stat */
@@ -56,11 +58,14 @@ struct cpu {
 } __aligned(4096);
 
 _Static_assert(offsetof(struct cpu, self) == 128, "entry.S");
-_Static_assert(offsetof(struct cpu, current) == 136, "entry.S");
+_Static_assert(offsetof(struct cpu, curr) == 136, "entry.S");
 _Static_assert(offsetof(struct cpu, kstack_top) == 144, "entry.S");
 _Static_assert(offsetof(struct cpu, scratch_rsp) == 152, "entry.S");
 _Static_assert(offsetof(struct cpu, direct_ret) == 160, "entry.S");
 _Static_assert(offsetof(struct cpu, direct_entry) == 168, "entry.S");
+_Static_assert(offsetof(struct cpu, timer_next) == 176, "entry.S");
+_Static_assert(offsetof(struct cpu, armed) == 184, "entry.S");
+_Static_assert(offsetof(struct cpu, need_resched) == 196, "entry.S");
 
 extern struct cpu *cpus[MAX_CPUS];
 extern u32 nr_cpus; /* online */

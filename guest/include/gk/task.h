@@ -64,7 +64,8 @@ struct rusage_acct {
 struct pid {
 	refcount_t refs;
 	s32 nr;
-	struct rb_node node;          /* pid_lock */
+	struct rb_node node;          /* pid_lock: by nr, while any of the following is not empty */
+	bool hashed;                  /* pid_lock: node is in the tree */
 	struct task *task;            /* pid_lock: thread with this tid, or NULL */
 	struct process *process;      /* pid_lock: process with this pid (from birth until reaped), or NULL */
 	struct list_head pgrp;        /* pid_lock: processes of the group */
@@ -80,6 +81,8 @@ struct process {
 	struct task *leader;          /* immutable until de_thread() in exec */
 	struct list_head threads;     /* task->thread_link; changed under task_lock and siglock, read under either */
 	u32 nr_threads;               /* like threads: live ones */
+	u32 live;                     /* atomic: threads that have not begun to exit */
+	struct list_head all_link;    /* task_lock: all processes that are not reaped */
 	u32 group_exit_code;          /* siglock: wait status once group_exit */
 	bool group_exit;              /* siglock */
 	struct task *group_exec_task; /* siglock: the thread that execs; the others die */
@@ -104,6 +107,7 @@ struct process {
 	struct tty *tty;              /* controlling terminal, tty code's lock */
 	bool is_session_leader, child_subreaper, did_exec;
 	bool zombie;                  /* last thread gone; waits to be reaped */
+	bool reaped;
 	u32 exit_code;                /* wait status */
 	int exit_signal;              /* sent to the parent */
 
@@ -131,6 +135,7 @@ struct task {
 	u64 ksp;                      /* saved kernel RSP while not running */
 	u64 kstack;                   /* lowest address of the kernel stack */
 	u64 work;                     /* WORK_*, atomic */
+	u32 acct_entries;             /* gk/acct.h: entries into the kernel, modulo 2^32 */
 	void *fpstate;                /* XSAVE area, 64-byte aligned */
 	u64 fsbase, gsbase;           /* the program's, valid while not running in user mode */
 
@@ -139,10 +144,15 @@ struct task {
 	struct cpu *cpu;              /* where it runs or last ran */
 	bool on_cpu, on_rq;
 	struct list_head rq_link;     /* cpu->rq_lock */
+	bool sync_placed;             /* cpu->rq_lock: waits for its waker to block, not for a share of the CPU */
 	u64 vruntime, slice_start, sum_exec_ns;
+	u64 queued_tsc;               /* cpu->rq_lock: when it began to wait */
 	int nice, policy, rt_priority;
 	u64 cpus_allowed;             /* bit per vCPU */
-	u64 fp_valid_tag;             /* arch: where live FP state may still be loaded */
+	u64 fp_valid_tag;             /* arch: vCPU + 1 where live FP state may still be loaded; 0 after changing fpstate */
+	u64 trap_nr, trap_err, trap_cr2; /* the last exception, for signal frames */
+	u64 last_wake;                /* TSC when it last woke another task: kernel/sched.c */
+	s32 sync_score;               /* > 0: it tends to block right after waking somebody */
 
 	struct pid *pid;              /* tid; immutable */
 	struct process *process;      /* immutable */
@@ -168,6 +178,7 @@ struct task {
 	u64 clear_child_tid, set_child_tid; /* program addresses */
 	u64 robust_list;
 	u64 rseq;                     /* program address or 0 */
+	struct cpu *rseq_cpu;         /* what the program's structure says */
 	u32 rseq_len, rseq_sig;
 	struct task *vfork_parent;    /* woken when mm is released */
 	bool vfork_done;
@@ -184,7 +195,6 @@ struct task {
 	struct rusage_acct acct;      /* own */
 	ktime_t start_time;
 	u64 acct_stamp;               /* gk/acct.h: CPU time at the entry that is being measured, or 0 */
-	u32 acct_entries;             /* gk/acct.h: entries into the kernel, modulo 2^32 */
 	struct ptrace_state *ptrace;  /* NULL: not traced */
 	u32 uaccess_depth;
 	u32 no_faults;                /* > 0: copies from and to programs fail instead of faulting pages in */
@@ -224,7 +234,17 @@ struct process *process_get(struct process *p);
 void process_put(struct process *p);
 
 /* kernel/pid.c: lookups return a reference, or NULL. */
-struct pid *pid_alloc(void);
+/* A free number, or @nr if not 0: ERR_PTR(-EEXIST, -EAGAIN, -ENOMEM). Not to be found before it is attached to something. */
+struct pid *pid_alloc(s32 nr);
+/* task_lock held. What a number names; the number is free again when it names nothing. */
+void pid_attach_task(struct pid *pid, struct task *t);
+void pid_attach_process(struct pid *pid, struct process *p);
+void pid_detach_task(struct pid *pid);
+void pid_detach_process(struct pid *pid);
+/* task_lock held: @p joins the group or session (leaving the old one); references are counted inside. */
+void process_set_pgrp(struct process *p, struct pid *pgrp);
+void process_set_session(struct process *p, struct pid *session);
+#define PID_MAX 32768
 struct pid *pid_get(struct pid *p);
 void pid_put(struct pid *p);
 struct pid *find_get_pid(s32 nr);
@@ -262,6 +282,16 @@ void set_task_work(struct task *t, u64 bits); /* atomic or + kick if it runs els
 struct task *kthread_run(const char *name, void (*fn)(void *arg), void *arg);
 
 /* kernel/fork.c, exit.c */
+extern struct list_head all_processes; /* task_lock */
+/* task_lock held: @p, a zombie, is waited for: it is in no list and has no number any more. Then process_release(). */
+void process_unlink(struct process *p);
+void process_release(struct process *p); /* the family's references; no lock held */
+/* The processes' pidfd (kernel/pidfd.c): the new descriptor's file for @pid, or ERR_PTR. */
+struct file *pidfd_file(struct pid *pid, u32 flags);
+/* The process a pidfd names (its struct pid, reference), or ERR_PTR(-EBADF). */
+struct pid *pidfd_pid(int fd);
+/* Wakes the parent that waits in vfork(): current gives up the memory it shares with it. */
+void vfork_release(void);
 struct kernel_clone_args {
 	u64 flags;
 	int exit_signal;
@@ -275,6 +305,26 @@ void do_exit(u32 wait_status) __noreturn;        /* this thread */
 void do_group_exit(u32 wait_status) __noreturn;  /* the whole process */
 
 /* arch/x86_64 */
-struct task *__switch_to(struct task *prev, struct task *next); /* returns the task we came from */
+/* Goes on with @next; returns (when @prev runs again) the task that ran before it. */
+struct task *__switch_to(struct task *prev, struct task *next);
+/* Handles fetched UM_PENDING_* bits. No lock held; does not sleep. */
+void handle_pending(u64 pending);
+/* Fetches and handles what is pending on this vCPU. */
+static inline void poll_pending(void)
+{
+	u64 *p = &this_cpu()->pvcs.pending;
+
+	if (unlikely(READ_ONCE(*p)))
+		handle_pending(atomic_xchg(p, 0));
+}
+/*
+ * Lays out a new task's kernel stack: it starts with fn(arg) (fn may return once it has become a program), or with NULL at
+ * the registers in task_pt_regs(). FP state, FS and GS base are those of @t->fpstate, fsbase, gsbase.
+ */
+void arch_prepare_task(struct task *t, void (*fn)(void *arg), void *arg);
+/* exec: current starts anew at @rip with @rsp and the initial FP state; its mm is loaded. */
+void arch_start_program(struct pt_regs *regs, u64 rip, u64 rsp);
+/* exec, fork, exit: loads @mm's table (NULL: the home table); live FP state and FS base are gone. */
+void load_mm(struct mm *mm);
 
 #endif

@@ -9,6 +9,13 @@
 #include <gk/errno.h>
 #include <gk/types.h>
 
+/* Where programs may live, from the boot block; immutable. */
+extern struct user_limits {
+	u64 lo_start, lo_end, hi_start, hi_end;
+} user_limits;
+/* The first address no program of the architecture can have (Linux's TASK_SIZE_MAX). */
+#define TASK_SIZE_MAX 0x7ffffffff000ull
+
 /* True if [addr, addr+len) lies in the two ranges programs may use (limits from the boot block). */
 bool access_ok(u64 addr, u64 len);
 
