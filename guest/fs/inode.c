@@ -44,13 +44,6 @@ u64 next_ino(void)
 	return atomic_add_return(&ino_counter, 1) + 1;
 }
 
-struct timespec64 current_time(void)
-{
-	const u64 now = ktime_real();
-
-	return (struct timespec64){(s64)(now / NSEC_PER_SEC), (s64)(now % NSEC_PER_SEC)};
-}
-
 struct inode *inode_new(struct super *sb)
 {
 	struct inode *i = slab_zalloc(inode_slab);

@@ -138,7 +138,7 @@ static bool groups_search(const struct group_info *g, kgid_t gid)
 	return false;
 }
 
-static void groups_put(struct group_info *g)
+void groups_put(struct group_info *g)
 {
 	if (g && refcount_dec_and_test(&g->refs))
 		kfree(g);

@@ -84,6 +84,7 @@ void user_put(struct user *u);
 struct cred *cred_new_root(void);
 struct group_info *groups_alloc(u32 n);
 void groups_sort(struct group_info *g);
+void groups_put(struct group_info *g);
 struct cred *cred_get(struct cred *c);
 void cred_put(struct cred *c);
 /* A private copy of the current task's credentials, to change and cred_commit(), or cred_put(). NULL: no memory. */

@@ -27,7 +27,8 @@ const char *config_next(const char *key, const char **iter);
 /* kernel/random.c */ void random_init(void);
 /* kernel/futex.c */ void futex_init(void);
 /* arch/x86_64/smp.c */ void smp_init(void);     /* starts the other vCPUs; they enter their idle loop */
-/* arch/x86_64/setup.c */ void arch_cpu_init(struct cpu *c); /* PVCS, entry points, GS base */
+/* arch/x86_64/setup.c */ void arch_boot_init(const struct um_boot *b); /* the boot block, hypercalls */
+void arch_cpu_init(struct cpu *c); /* PVCS, entry points, GS base */
 /* arch/x86_64/fpu.c */ void fpu_init(void);
 /* arch/x86_64/vdso.c */ void vdso_init(void);
 /* fs/... */ void vfs_init(void);     /* caches, rootfs */

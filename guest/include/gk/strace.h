@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tracing of system calls to the log: configuration key "strace=" (kernel/strace.c). */
+#ifndef GK_STRACE_H
+#define GK_STRACE_H
+
+#include <gk/ptregs.h>
+
+struct task;
+
+void strace_init(void);
+/* Gives the first program WORK_STRACE if tracing is on; fork hands it down. */
+void strace_task(struct task *t);
+/* Around each call of a task with WORK_STRACE. strace_exit() reads the result in regs->rax. */
+void strace_enter(struct pt_regs *regs);
+void strace_exit(struct pt_regs *regs);
+
+#endif
