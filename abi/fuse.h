@@ -15,7 +15,6 @@
 #ifndef UMBRA_ABI_FUSE_H
 #define UMBRA_ABI_FUSE_H
 
-#include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -429,10 +428,10 @@ struct fuse_syncfs_in {
 	uint64_t padding;
 };
 
-static_assert(sizeof(struct fuse_in_header) == 40, "FUSE");
-static_assert(sizeof(struct fuse_out_header) == 16, "FUSE");
-static_assert(sizeof(struct fuse_attr) == 88, "FUSE");
-static_assert(sizeof(struct fuse_entry_out) == 128, "FUSE");
-static_assert(sizeof(struct fuse_init_in) == 64 && sizeof(struct fuse_init_out) == 64, "FUSE");
+_Static_assert(sizeof(struct fuse_in_header) == 40, "FUSE");
+_Static_assert(sizeof(struct fuse_out_header) == 16, "FUSE");
+_Static_assert(sizeof(struct fuse_attr) == 88, "FUSE");
+_Static_assert(sizeof(struct fuse_entry_out) == 128, "FUSE");
+_Static_assert(sizeof(struct fuse_init_in) == 64 && sizeof(struct fuse_init_out) == 64, "FUSE");
 
 #endif

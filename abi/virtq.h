@@ -9,7 +9,6 @@
 #ifndef UMBRA_ABI_VIRTQ_H
 #define UMBRA_ABI_VIRTQ_H
 
-#include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -49,10 +48,10 @@ struct virtq_used {
 	struct virtq_used_elem ring[];
 };
 
-static_assert(sizeof(struct virtq_desc) == 16, "virtio 1.2");
-static_assert(offsetof(struct virtq_avail, ring) == 4, "virtio 1.2");
-static_assert(sizeof(struct virtq_used_elem) == 8, "virtio 1.2");
-static_assert(offsetof(struct virtq_used, ring) == 4, "virtio 1.2");
+_Static_assert(sizeof(struct virtq_desc) == 16, "virtio 1.2");
+_Static_assert(offsetof(struct virtq_avail, ring) == 4, "virtio 1.2");
+_Static_assert(sizeof(struct virtq_used_elem) == 8, "virtio 1.2");
+_Static_assert(offsetof(struct virtq_used, ring) == 4, "virtio 1.2");
 
 /* Sizes in bytes for @size entries. The two spare bytes at the end are virtio's event words, which we leave unused. */
 #define VIRTQ_DESC_BYTES(size) (16u * (size))

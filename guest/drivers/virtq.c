@@ -88,8 +88,8 @@ static u16 fill_desc(struct virtq *vq, const struct virtq_buf *buf, u16 flags)
 	return i;
 }
 
-int virtq_submit(struct virtq *vq, struct virtq_req *r, const struct virtq_buf *out, u32 nout, const struct virtq_buf *in,
-		 u32 nin)
+static int try_submit(struct virtq *vq, struct virtq_req *r, const struct virtq_buf *out, u32 nout,
+		      const struct virtq_buf *in, u32 nin)
 {
 	const u32 n = nout + nin;
 	u16 head, last = 0;
@@ -114,15 +114,6 @@ int virtq_submit(struct virtq *vq, struct virtq_req *r, const struct virtq_buf *
 	smp_store_release(&vq->avail->idx, ++vq->avail_idx);
 	spin_unlock(&vq->lock);
 	return 0;
-}
-
-void virtq_submit_wait(struct virtq *vq, struct virtq_req *r, const struct virtq_buf *out, u32 nout,
-		       const struct virtq_buf *in, u32 nin)
-{
-	while (virtq_submit(vq, r, out, nout, in, nin) == -EAGAIN) {
-		virtq_kick(vq);
-		wait_event(&vq->room, READ_ONCE(vq->nr_free) >= nout + nin);
-	}
 }
 
 void virtq_kick(struct virtq *vq)
@@ -173,22 +164,53 @@ static struct virtq_req *collect(struct virtq *vq)
 	return first;
 }
 
+static void complete(struct virtq *vq)
+{
+	struct virtq_req *r, *next;
+
+	r = collect(vq);
+	if (r && wait_queue_active(&vq->room))
+		wake_up_all(&vq->room);
+	for (; r; r = next) {
+		next = r->next;
+		r->done(r);
+	}
+}
+
 void virtq_interrupt(void)
 {
 	for (u32 i = 0; i < UM_MAX_QUEUES; i++) {
 		struct virtq *vq = queues[i];
-		struct virtq_req *r, *next;
 
-		if (!vq || READ_ONCE(vq->seen_used) == READ_ONCE(vq->used->idx))
-			continue;
-		r = collect(vq);
-		if (r && wait_queue_active(&vq->room))
-			wake_up_all(&vq->room);
-		for (; r; r = next) {
-			next = r->next;
-			r->done(r);
-		}
+		if (vq && READ_ONCE(vq->seen_used) != READ_ONCE(vq->used->idx))
+			complete(vq);
 	}
+}
+
+int virtq_submit(struct virtq *vq, struct virtq_req *r, const struct virtq_buf *out, u32 nout, const struct virtq_buf *in,
+		 u32 nin)
+{
+	int err = try_submit(vq, r, out, nout, in, nin);
+
+	if (err == -EAGAIN && (vq->avail->flags & VIRTQ_AVAIL_F_NO_INTERRUPT)) {
+		complete(vq);
+		err = try_submit(vq, r, out, nout, in, nin);
+	}
+	return err;
+}
+
+void virtq_submit_wait(struct virtq *vq, struct virtq_req *r, const struct virtq_buf *out, u32 nout,
+		       const struct virtq_buf *in, u32 nin)
+{
+	while (virtq_submit(vq, r, out, nout, in, nin) == -EAGAIN) {
+		virtq_kick(vq);
+		wait_event(&vq->room, READ_ONCE(vq->nr_free) >= nout + nin);
+	}
+}
+
+void virtq_set_quiet(struct virtq *vq)
+{
+	WRITE_ONCE(vq->avail->flags, VIRTQ_AVAIL_F_NO_INTERRUPT);
 }
 
 static void wake_caller(struct virtq_req *r)

@@ -45,6 +45,10 @@ void virtq_submit_wait(struct virtq *vq, struct virtq_req *r, const struct virtq
 		       const struct virtq_buf *in, u32 nin);
 /* Rings the doorbell if the device wants it. Any context. */
 void virtq_kick(struct virtq *vq);
+/*
+ * No interrupts for this queue, for requests nobody waits for: they are completed with other queues', or when room is needed.
+ */
+void virtq_set_quiet(struct virtq *vq);
 /* Submits, rings, sleeps until the device is done. Returns the bytes written. Not interruptible: the device owns the buffers. */
 u32 virtq_call(struct virtq *vq, const struct virtq_buf *out, u32 nout, const struct virtq_buf *in, u32 nin);
 

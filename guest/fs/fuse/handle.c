@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Files open at the server.
+ *
+ * An open file of the guest needs no server file of its own: offsets are explicit, so all opens of an inode share one handle
+ * for reading and one for writing (which reads too). The one for reading stays with the inode after the last close, so that
+ * opening a file again costs nothing; the oldest such handles are closed when there are many. The one for writing goes with
+ * the last writer: a host that holds a file open for writing cannot execute it.
+ */
+#include "fuse.h"
+
+/* Idle read handles; the server can hold more, but the host's descriptors are worth something. */
+#define MAX_IDLE 512
+
+static spinlock_t idle_lock = SPINLOCK_INIT; /* outer to fi->lock */
+static LIST_HEAD(idle); /* idle_lock: oldest first */
+static u32 nr_idle;     /* idle_lock */
+
+struct fuse_fh *fuse_fh_get(struct fuse_fh *fh)
+{
+	refcount_inc(&fh->refs);
+	return fh;
+}
+
+static void release_done(struct virtq_req *r)
+{
+	kfree(container_of(r, struct fuse_fh, release.vr));
+}
+
+/* Sends the release. False: no room in the ring. */
+static bool send_release(struct fuse_fh *fh)
+{
+	fh->release.arg.release = (struct fuse_release_in){ .fh = fh->fh };
+	fh->release.arg_size = sizeof(fh->release.arg.release);
+	fh->release.vr.done = release_done;
+	return fuse_send_quiet(&fh->release, FUSE_RELEASE, fh->nodeid) == 0;
+}
+
+/* Handles whose release found no room, tried again with the next. */
+static spinlock_t dead_lock = SPINLOCK_INIT;
+static struct fuse_fh *dead; /* dead_lock */
+
+static void bury(struct fuse_fh *fh)
+{
+	spin_lock(&dead_lock);
+	fh->dead_next = dead;
+	dead = fh;
+	while (dead) {
+		fh = dead;
+		dead = fh->dead_next;
+		if (!send_release(fh)) {
+			fh->dead_next = dead;
+			dead = fh;
+			break;
+		}
+	}
+	spin_unlock(&dead_lock);
+}
+
+void fuse_fh_put(struct fuse_fh *fh)
+{
+	bool writable;
+
+	if (!fh || !refcount_dec_and_test(&fh->refs))
+		return;
+	writable = fh->writable;
+	bury(fh);
+	/* Until it is closed there, the host cannot execute the file. */
+	if (writable)
+		fuse_kick_quiet();
+}
+
+static struct fuse_fh *fh_new(u64 nodeid, u64 nr, bool writable)
+{
+	struct fuse_fh *fh = kzalloc(sizeof(*fh));
+
+	if (!fh)
+		return NULL;
+	refcount_set(&fh->refs, 1);
+	fh->nodeid = nodeid;
+	fh->fh = nr;
+	fh->writable = writable;
+	return fh;
+}
+
+static struct fuse_fh *open_at_server(struct inode *i, bool write)
+{
+	const struct fuse_open_in in = { .flags = write ? O_RDWR : O_RDONLY };
+	struct fuse_open_out out;
+	const struct fuse_call c = { .opcode = FUSE_OPEN,
+				     .nodeid = fuse_i(i)->nodeid,
+				     .nr_in = 1,
+				     .in = { { &in, sizeof(in) } },
+				     .out = &out,
+				     .out_size = sizeof(out) };
+	const int err = fuse_call_exact(&c);
+	struct fuse_fh *fh;
+
+	if (err)
+		return ERR_PTR(err);
+	fh = fh_new(fuse_i(i)->nodeid, out.fh, write);
+	return fh ? fh : ERR_PTR(-ENOMEM);
+}
+
+/* The handle there is, with a reference. fi->lock held. */
+static struct fuse_fh *existing(struct fuse_inode *fi, bool write)
+{
+	struct fuse_fh *fh = fi->rw ? fi->rw : write ? NULL : fi->ro;
+
+	return fh ? fuse_fh_get(fh) : NULL;
+}
+
+/* Takes the read handle off an inode that keeps one; idle_lock held. */
+static struct fuse_fh *take_idle(struct fuse_inode *fi)
+{
+	struct fuse_fh *fh;
+
+	if (list_empty(&fi->idle_link))
+		return NULL;
+	list_del(&fi->idle_link);
+	nr_idle--;
+	spin_lock(&fi->lock);
+	fh = fi->ro;
+	fi->ro = NULL;
+	spin_unlock(&fi->lock);
+	return fh;
+}
+
+/* fi->ro was set: the inode joins the list, somebody older may leave. */
+static void note_idle(struct fuse_inode *fi)
+{
+	struct fuse_fh *old = NULL;
+
+	spin_lock(&idle_lock);
+	if (list_empty(&fi->idle_link)) {
+		list_add_tail(&fi->idle_link, &idle);
+		nr_idle++;
+	}
+	if (nr_idle > MAX_IDLE)
+		old = take_idle(list_first_entry(&idle, struct fuse_inode, idle_link));
+	spin_unlock(&idle_lock);
+	fuse_fh_put(old);
+}
+
+struct fuse_fh *fuse_fh_open(struct inode *i, bool write)
+{
+	struct fuse_inode *fi = fuse_i(i);
+	struct fuse_fh *fh, *other;
+
+	spin_lock(&fi->lock);
+	fh = existing(fi, write);
+	spin_unlock(&fi->lock);
+	if (fh)
+		return fh;
+	fh = open_at_server(i, write);
+	if (IS_ERR(fh))
+		return fh;
+	spin_lock(&fi->lock);
+	other = existing(fi, write);
+	if (!other && write)
+		fi->rw = fuse_fh_get(fh);
+	else if (!other)
+		fi->ro = fuse_fh_get(fh);
+	spin_unlock(&fi->lock);
+	if (other) {
+		fuse_fh_put(fh);
+		return other;
+	}
+	if (!write)
+		note_idle(fi);
+	return fh;
+}
+
+void fuse_fh_adopt(struct inode *i, u64 nr)
+{
+	struct fuse_inode *fi = fuse_i(i);
+	struct fuse_fh *fh = fh_new(fi->nodeid, nr, true);
+
+	if (!fh)
+		return; /* the server keeps it open until the end; nothing else is lost */
+	spin_lock(&fi->lock);
+	if (!fi->rw) {
+		fi->rw = fh;
+		fh = NULL;
+	}
+	spin_unlock(&fi->lock);
+	fuse_fh_put(fh);
+}
+
+struct fuse_fh *fuse_fh_writable(struct inode *i)
+{
+	struct fuse_inode *fi = fuse_i(i);
+	struct fuse_fh *fh;
+
+	spin_lock(&fi->lock);
+	fh = existing(fi, true);
+	spin_unlock(&fi->lock);
+	return fh;
+}
+
+void fuse_writer_add(struct inode *i)
+{
+	struct fuse_inode *fi = fuse_i(i);
+
+	spin_lock(&fi->lock);
+	fi->writers++;
+	spin_unlock(&fi->lock);
+}
+
+/* Drops the write handle if nobody writes. */
+static void drop_rw(struct fuse_inode *fi, u32 writers_gone)
+{
+	struct fuse_fh *fh = NULL;
+
+	spin_lock(&fi->lock);
+	fi->writers -= writers_gone;
+	if (!fi->writers) {
+		fh = fi->rw;
+		fi->rw = NULL;
+	}
+	spin_unlock(&fi->lock);
+	fuse_fh_put(fh);
+}
+
+void fuse_writer_del(struct inode *i)
+{
+	drop_rw(fuse_i(i), 1);
+}
+
+void fuse_fh_drop_idle(struct inode *i)
+{
+	struct fuse_inode *fi = fuse_i(i);
+	struct fuse_fh *fh;
+
+	spin_lock(&idle_lock);
+	fh = take_idle(fi);
+	spin_unlock(&idle_lock);
+	fuse_fh_put(fh);
+	drop_rw(fi, 0);
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The page cache's way to the server: pages are filled and written straight by the VMM, in one request per run. Neighbouring
+ * pages that are neighbours in RAM too are one buffer.
+ *
+ * Reads do not wait: pages stay locked until the reply, which unlocks them. Writes do.
+ */
+#include "fuse.h"
+
+struct page_read {
+	struct fuse_async a;
+	struct fuse_fh *fh;
+	u32 nr;
+	struct page *pages[];
+};
+
+/* Collects buffers for as many pages as fit; returns how many pages that is. */
+static u32 gather(struct page **p, u32 nr, struct virtq_buf *bufs, u32 *nr_bufs)
+{
+	u32 n, b = 0;
+
+	if (nr > UM_FUSE_MAX_DATA / PAGE_SIZE)
+		nr = UM_FUSE_MAX_DATA / PAGE_SIZE;
+	for (n = 0; n < nr; n++) {
+		if (b && page_to_pfn(p[n]) == page_to_pfn(p[n - 1]) + 1) {
+			bufs[b - 1].len += (u32)PAGE_SIZE;
+			continue;
+		}
+		if (b == FUSE_MAX_BUFS)
+			break;
+		bufs[b++] = (struct virtq_buf){ page_address(p[n]), (u32)PAGE_SIZE };
+	}
+	*nr_bufs = b;
+	return n;
+}
+
+static void end_read(struct page *p, ssize_t got)
+{
+	if (got < 0) {
+		atomic_or(&p->flags, PG_ERROR);
+	} else {
+		/* Short: the end of the host's file. What lies behind it reads as zero. */
+		if (got < (ssize_t)PAGE_SIZE)
+			memset((char *)page_address(p) + got, 0, PAGE_SIZE - (size_t)got);
+		atomic_and(&p->flags, ~PG_ERROR);
+		atomic_or(&p->flags, PG_UPTODATE);
+	}
+	page_unlock(p);
+}
+
+static void read_done(struct virtq_req *vr)
+{
+	struct page_read *r = container_of(vr, struct page_read, a.vr);
+	ssize_t left = fuse_result(&r->a);
+
+	for (u32 i = 0; i < r->nr; i++) {
+		end_read(r->pages[i], left);
+		if (left > 0)
+			left -= MIN(left, (ssize_t)PAGE_SIZE);
+	}
+	fuse_fh_put(r->fh);
+	kfree(r);
+}
+
+/* Sends one request for the first of the pages; returns how many it covers, or -ENOMEM. */
+static long send_read(struct fuse_fh *fh, struct page **p, u32 nr)
+{
+	struct virtq_buf bufs[FUSE_MAX_BUFS];
+	u32 nr_bufs, n = gather(p, nr, bufs, &nr_bufs);
+	struct page_read *r = kzalloc(sizeof(*r) + n * sizeof(r->pages[0]));
+
+	if (!r)
+		return -ENOMEM;
+	r->fh = fuse_fh_get(fh);
+	r->nr = n;
+	memcpy(r->pages, p, n * sizeof(r->pages[0]));
+	r->a.arg.read = (struct fuse_read_in){
+		.fh = fh->fh, .offset = p[0]->index << PAGE_SHIFT, .size = n << PAGE_SHIFT };
+	r->a.arg_size = sizeof(r->a.arg.read);
+	r->a.vr.done = read_done;
+	fuse_send(&r->a, FUSE_READ, fh->nodeid, bufs, nr_bufs);
+	return n;
+}
+
+static int fuse_read_pages(struct inode *inode, struct file *file, struct page **p, u32 nr)
+{
+	struct fuse_fh *fh = file && file->private ? fuse_fh_get(file->private) : fuse_fh_open(inode, false);
+	long n = IS_ERR(fh) ? PTR_ERR(fh) : 0;
+
+	while (nr && n >= 0) {
+		n = send_read(fh, p, nr);
+		if (n > 0) {
+			p += n;
+			nr -= (u32)n;
+		}
+	}
+	if (!IS_ERR(fh)) {
+		fuse_kick();
+		fuse_fh_put(fh);
+	}
+	for (u32 i = 0; i < nr; i++)
+		end_read(p[i], n);
+	return n < 0 ? (int)n : 0;
+}
+
+/* A writer's handle, or one for this time only (pages that a mapping made dirty after the last close). */
+static struct fuse_fh *write_handle(struct inode *inode)
+{
+	struct fuse_fh *fh = fuse_fh_writable(inode);
+
+	return fh ? fh : fuse_fh_open(inode, true);
+}
+
+static void count_writing(struct inode *inode, s32 by)
+{
+	struct fuse_inode *fi = fuse_i(inode);
+
+	spin_lock(&fi->lock);
+	fi->writing += (u32)by;
+	fi->version++;
+	fi->own_change = true;
+	fi->valid_until = 0;
+	spin_unlock(&fi->lock);
+}
+
+static int fuse_write_pages(struct inode *inode, struct page **p, u32 nr)
+{
+	struct fuse_fh *fh = write_handle(inode);
+	int err = 0;
+
+	if (IS_ERR(fh))
+		return (int)PTR_ERR(fh);
+	count_writing(inode, 1);
+	while (nr && !err) {
+		struct virtq_buf bufs[FUSE_MAX_BUFS];
+		const u64 start = p[0]->index << PAGE_SHIFT, size = (u64)READ_ONCE(inode->size);
+		u32 nr_bufs, n = gather(p, nr, bufs, &nr_bufs);
+		u64 bytes = (u64)n << PAGE_SHIFT;
+
+		if (start >= size)
+			break; /* cut off meanwhile */
+		if (start + bytes > size) {
+			/* The last page that counts, and none behind it. */
+			n = gather(p, (u32)((size - start + PAGE_SIZE - 1) >> PAGE_SHIFT), bufs, &nr_bufs);
+			bytes = size - start;
+			bufs[nr_bufs - 1].len -= (u32)(((u64)n << PAGE_SHIFT) - bytes);
+		}
+		err = fuse_write_bufs(fh, start, (u32)bytes, bufs, nr_bufs);
+		p += n;
+		nr -= n;
+	}
+	count_writing(inode, -1);
+	fuse_fh_put(fh);
+	return err;
+}
+
+const struct mapping_ops fuse_mapping_ops = {
+	.read_pages = fuse_read_pages,
+	.write_pages = fuse_write_pages,
+};
