@@ -19,6 +19,7 @@
 #define SIG_SEGV 11
 #define SIG_SYS 31
 
+#define SI_KERNEL_ 0x80
 #define AUDIT_X86_64 0xc000003e
 #define EFLAGS_AC 0x40000
 
@@ -245,6 +246,11 @@ struct ucontext64 *signal_event(int sig, struct siginfo64 *info, struct ucontext
 		return NULL; /* sent by a process, means nothing */
 	if (sig == SIG_SYS)
 		return trapped_syscall(vc, info, uc);
+	if (sig == SIG_ILL && info->code == SI_KERNEL_) {
+		/* A call that the host lets past every filter (uretprobe) and answers with a signal: RAX is -1. */
+		if (READ_ONCE(vc->mode) == VC_USER && !in_switcher(uc->mc.rip))
+			return syscall_event(vc, uc);
+	}
 	if (sig == SIG_BUS && uc->mc.trapno == PVM_VEC_PF)
 		fatal(FATAL_HOST_MEMORY, vc->index, uc->mc.trapno, uc->mc.cr2, uc->mc.rip, uc->mc.err);
 	return READ_ONCE(vc->mode) == VC_USER ? user_fault(vc, uc) : supervisor_fault(vc, uc);
