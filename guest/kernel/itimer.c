@@ -120,6 +120,8 @@ struct itimers *itimers_get(struct process *p)
 
 	if (it)
 		return it;
+	if (!any_thread(p))
+		return NULL; /* dying: itimers_exit() has been here */
 	it = kzalloc(sizeof(*it));
 	if (!it)
 		return NULL;

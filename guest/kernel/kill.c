@@ -204,11 +204,11 @@ SYSCALL4(pidfd_send_signal, int, fd, int, sig, const struct siginfo __user *, ui
 
 	if (flags || (sig && !valid_signal(sig)))
 		return -EINVAL;
-	pid = pidfd_get_pid(fd);
-	if (!pid)
-		return -EBADF;
-	p = find_get_process_of(pid);
-	if (!p) {
+	pid = pidfd_pid(fd);
+	if (IS_ERR(pid))
+		return PTR_ERR(pid);
+	p = find_get_process(pid->nr);
+	if (!p || p->pid != pid) { /* reaped, and the number maybe another's by now */
 		err = -ESRCH;
 		goto out;
 	}
@@ -222,8 +222,9 @@ SYSCALL4(pidfd_send_signal, int, fd, int, sig, const struct siginfo __user *, ui
 	}
 	if (!err)
 		err = signal_process_checked(sig, &info, p);
-	process_put(p);
 out:
+	if (p)
+		process_put(p);
 	pid_put(pid);
 	return err;
 }

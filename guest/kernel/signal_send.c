@@ -93,6 +93,17 @@ static void kill_all_threads(struct process *p)
 	p->stopping_sig = 0;
 }
 
+void kill_process_with(struct process *p, u32 wait_status)
+{
+	spin_lock(&p->siglock);
+	if (!p->group_exit) {
+		p->group_exit = true;
+		p->group_exit_code = wait_status;
+		kill_all_threads(p);
+	}
+	spin_unlock(&p->siglock);
+}
+
 /* The signal is in a queue: finds a thread to handle it and wakes it. */
 static void complete_signal(int sig, struct task *t, bool group)
 {

@@ -25,6 +25,7 @@ const char *config_next(const char *key, const char **iter);
 /* kernel/clock.c */ void clock_init(void);
 /* kernel/timer.c */ void timers_init_cpu(struct cpu *c); /* part of making a struct cpu */
 /* kernel/random.c */ void random_init(void);
+/* kernel/uname.c */ void uname_init(void); /* the configured host name */
 /* kernel/futex.c */ void futex_init(void);
 /* arch/x86_64/smp.c */ void smp_init(void);     /* starts the other vCPUs; they enter their idle loop */
 /* arch/x86_64/setup.c */ void arch_boot_init(const struct um_boot *b); /* the boot block, hypercalls */

@@ -16,8 +16,13 @@ struct task;
  * it, regs->rax is the result. May end the process.
  */
 bool seccomp_enter(struct pt_regs *regs);
-/* fork: @child starts with current's filters (reference, WORK_SECCOMP). seccomp_release(): the task is going away. */
+/*
+ * fork, siglock held, @child not running yet: it starts with current's filters (reference, WORK_SECCOMP).
+ * seccomp_release(): the task is going away.
+ */
 void seccomp_fork(struct task *child);
 void seccomp_release(struct task *t);
+/* prctl(PR_SET_SECCOMP) */
+long seccomp_prctl(u64 mode, u64 arg);
 
 #endif

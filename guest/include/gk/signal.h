@@ -118,6 +118,8 @@ void force_signal_info(const struct siginfo *info);
 int dequeue_signal_set(u64 set, struct siginfo *info);
 /* Is one of @set pending for current, blocked or not? */
 bool signal_pending_set(u64 set);
+/* Kills all of @p, whoever it is; its wait status will be @wait_status. */
+void kill_process_with(struct process *p, u32 wait_status);
 /* May the current task signal p? (kill(2) rules) 0 or -EPERM. */
 int may_signal(struct process *p, int sig);
 

@@ -148,6 +148,7 @@ struct task {
 	u64 vruntime, slice_start, sum_exec_ns;
 	u64 queued_tsc;               /* cpu->rq_lock: when it began to wait */
 	int nice, policy, rt_priority;
+	u16 ioprio;
 	u64 cpus_allowed;             /* bit per vCPU */
 	u64 fp_valid_tag;             /* arch: vCPU + 1 where live FP state may still be loaded; 0 after changing fpstate */
 	u64 trap_nr, trap_err, trap_cr2; /* the last exception, for signal frames */
@@ -250,10 +251,8 @@ void pid_put(struct pid *p);
 struct pid *find_get_pid(s32 nr);
 struct task *find_get_task(s32 tid);
 struct process *find_get_process(s32 pid);
-/* The process that @pid names until it is reaped, with a reference, or NULL. */
-struct process *find_get_process_of(struct pid *pid);
-/* What a pidfd stands for, with a reference; NULL: @fd is none. */
-struct pid *pidfd_get_pid(int fd);
+/* What a pidfd stands for, with a reference; ERR_PTR(-EBADF): @fd is none. */
+struct pid *pidfd_pid(int fd);
 /* Walks: calls @fn under task_lock for each live task/process; stops when it returns non-zero and returns that. */
 int for_each_process_do(int (*fn)(struct process *p, void *arg), void *arg);
 /* The first process/task with number >= @from (reference), for /proc listings. */
