@@ -135,10 +135,11 @@ static void got_signal(struct launcher *l)
 static void input_in_background(struct launcher *l)
 {
 	struct vmm_command cmd = {.type = VMM_CMD_INPUT};
+	const pid_t foreground = tcgetpgrp(STDIN_FILENO);
 
-	if (tcgetpgrp(STDIN_FILENO) != getpgrp())
+	if (foreground >= 0 && foreground != getpgrp())
 		stop_self(l, SIGTTIN);
-	/* Still in the background: nobody will ever continue us into the foreground (an orphaned group). */
+	/* Still not ours: hung up, or nobody will ever continue us into the foreground (an orphaned group). */
 	cmd.eof = tcgetpgrp(STDIN_FILENO) != getpgrp();
 	command(l, &cmd);
 }

@@ -289,7 +289,7 @@ static bool rx_step(struct console *con)
 			loop_watch(con->loop, &con->in_source, EPOLLIN);
 			return false;
 		}
-		if (n == -EIO && con->io[0].tty && !con->tty && con->in_background) {
+		if (n == -EIO && con->io[0].tty && con->in_background) {
 			con->background = true;
 			con->in_background(con->ctx);
 			return false;

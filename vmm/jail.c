@@ -58,8 +58,7 @@ int jail_map_ids(unsigned int uid, unsigned int gid, const char **step)
 	return write_file("/proc/self/gid_map", line);
 }
 
-/* Soft limits to the hard ones where the VMM itself needs room; no core dumps of guest memory. */
-static void set_limits(void)
+void jail_limits(void)
 {
 	static const int raise[] = {RLIMIT_NOFILE, RLIMIT_NPROC, RLIMIT_AS,	 RLIMIT_DATA,	   RLIMIT_FSIZE,
 				    RLIMIT_STACK,  RLIMIT_CPU,	 RLIMIT_MEMLOCK, RLIMIT_SIGPENDING};
@@ -176,15 +175,11 @@ static int set_capabilities(enum jail_files files)
 	return syscall(SYS_capset, &hdr, data) < 0 ? -errno : 0;
 }
 
-/*
- * The limits come first (raising needs no capability, but what follows may take the means away), the root while we
- * still may mount, the capabilities after it, and no_new_privs before anybody installs a filter.
- */
+/* The root while we still may mount, the capabilities after it, no_new_privs before anybody installs a filter. */
 int jail_enter(enum jail_files files, const int *trees, unsigned int count, int *oom_fd, const char **step)
 {
 	int err;
 
-	set_limits();
 	*oom_fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 
 	*step = "make an empty root";

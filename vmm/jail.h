@@ -28,6 +28,9 @@ enum jail_files {
  */
 int jail_map_ids(unsigned int uid, unsigned int gid, const char **step);
 
+/* Raises soft limits to the hard ones where the VMM needs room, and forbids core dumps, which would hold guest memory. */
+void jail_limits(void);
+
 /* The first step: before jail_tree(): what the host mounts from now on stays out. Returns 0 or a negative errno. */
 int jail_private_mounts(void);
 
@@ -40,7 +43,7 @@ int jail_private_mounts(void);
 int jail_tree(int fd, const char *path, bool read_only);
 
 /*
- * Everything but the system-call list: limits, empty root, capabilities. Descriptors stay usable, paths do not. To be
+ * Everything but the system-call list: empty root, capabilities. Descriptors stay usable, paths do not. To be
  * called while there is one thread. @trees are what jail_tree() returned. @oom_fd receives a descriptor for jail_oom()
  * (or -1). Returns 0, or a negative errno with the step that failed in *@step.
  */

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
@@ -150,7 +151,7 @@ static void channel_ready(void *ctx, uint32_t events)
 	(void)events;
 	if (n <= 0) {
 		if (v->spec->tty)
-			tcsetattr(v->io[0].fd, TCSANOW, &v->spec->termios);
+			ioctl(v->io[0].fd, TCSETS, &v->spec->termios); /* tcsetattr() asks for more than that */
 		vm_end(&v->vm, VMM_EXIT_ERROR, NULL);
 		v->loop.stop = true;
 		return;
@@ -548,11 +549,13 @@ int umbra_vmm_main(const struct vmm_spec *spec)
 	/* One heap for all threads: they allocate little, and each further one would cost five system calls at start.
 	 */
 	mallopt(M_ARENA_MAX, 1);
+	jail_limits();
 	err = vm_create(&v->vm, spec->ncpus, spec->ram_bytes);
 	if (err) {
-		char text[128];
+		char text[200];
 
-		snprintf(text, sizeof(text), "cannot reserve %llu MiB of guest memory: %s",
+		snprintf(text, sizeof(text),
+			 "cannot reserve %llu MiB of guest memory: %s (use --memory, or see ulimit -v and ulimit -f)",
 			 (unsigned long long)spec->ram_bytes >> 20, strerror(-err));
 		tell_launcher(v, VMM_NOTE_ERROR, text);
 		return VMM_EXIT_ERROR;

@@ -2,11 +2,11 @@
 /*
  * The device side of a split virtqueue (virtio 1.2, "Split Virtqueues").
  *
- * The three parts of a ring lie in guest RAM and may change under us at any moment. Hence: our indices live in struct virtq
- * and the shared ones only publish them; the avail index, a head and each descriptor are read exactly once, into locals;
- * a chain is followed for at most min(size, UM_VIRTQ_CHAIN_MAX) steps; every buffer is translated as a whole by vm_gpa();
- * no more chains are in flight than the ring has entries, so a guest cannot make a device queue without bound.
- * What the buffers contain is for the device to judge.
+ * The three parts of a ring lie in guest RAM and may change under us at any moment. Hence: our indices live in struct
+ * virtq and the shared ones only publish them; the avail index, a head and each descriptor are read exactly once, into
+ * locals; a chain is followed for at most min(size, UM_VIRTQ_CHAIN_MAX) steps; every buffer is translated as a whole by
+ * vm_gpa(); no more chains are in flight than the ring has entries, so a guest cannot make a device queue without
+ * bound. What the buffers contain is for the device to judge.
  */
 #include <errno.h>
 #include <string.h>
@@ -62,7 +62,8 @@ static int malformed(struct virtq *vq, const char *sentence)
 static struct virtq_desc fetch_desc(const struct virtq *vq, unsigned int i)
 {
 	const uint64_t *raw = (const uint64_t *)&vq->desc[i];
-	const uint64_t half[2] = {__atomic_load_n(&raw[0], __ATOMIC_RELAXED), __atomic_load_n(&raw[1], __ATOMIC_RELAXED)};
+	const uint64_t half[2] = {__atomic_load_n(&raw[0], __ATOMIC_RELAXED),
+				  __atomic_load_n(&raw[1], __ATOMIC_RELAXED)};
 	struct virtq_desc d;
 
 	memcpy(&d, half, sizeof(d));
@@ -162,7 +163,8 @@ bool virtq_suppress(struct virtq *vq, enum virtq_noise noise)
 }
 
 /* Walks bytes [offset, offset + len) of @count iovecs and copies to or from @buf, whichever of the two is given. */
-static size_t copy_iov(const struct iovec *iov, unsigned int count, size_t offset, void *dst, const void *src, size_t len)
+static size_t copy_iov(const struct iovec *iov, unsigned int count, size_t offset, void *dst, const void *src,
+		       size_t len)
 {
 	size_t done = 0;
 

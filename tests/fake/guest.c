@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A backend without vCPUs: one thread of the VMM plays the guest kernel and drives the console and control queues from the
- * other side. Its "programs" are words, so that launcher, jail, console and exit paths can be tested without a guest:
+ * A backend without vCPUs: one thread of the VMM plays the guest kernel and drives the console and control queues from
+ * the other side. Its "programs" are words, so that launcher, jail, console and exit paths can be tested without a
+ * guest:
  *
  *   exit N          leaves with status N
  *   signal N        dies of signal N
@@ -11,6 +12,7 @@
  *   cat             copies stdin to stdout
  *   yes             writes to stdout until that breaks, then leaves with status 3
  *   wait            waits for signals and prints them; SIGTERM ends it with status 0
+ *   tty             with -t: prints each byte typed and each window size in brackets; 'q' ends it with status 4
  *   close           closes stdout, waits for a signal
  *   panic           the guest kernel gives up
  *   crash           the VMM itself dies (SIGILL)
@@ -144,7 +146,8 @@ static void out(struct fake *f, uint32_t stream, uint32_t flags, const void *dat
 	post(f, &f->con_tx, gpa, (uint32_t)sizeof(hdr) + len, 0);
 	while (!used(&f->con_tx))
 		sleep_for_interrupt(f);
-	console_in(f);
+	if (stream != UM_CON_TTY)
+		console_in(f); /* that the stream is broken; input comes only on demand */
 }
 
 static void print(struct fake *f, uint32_t stream, const char *text)
@@ -212,6 +215,53 @@ static void do_wait(struct fake *f)
 	leave(f, 0);
 }
 
+static bool tty_control(struct fake *f)
+{
+	struct um_ctl_winsize ws;
+	struct um_ctl_hdr hdr;
+	char text[32];
+
+	if (!used(&f->ctl_rx))
+		return false;
+	memcpy(&hdr, vm_gpa(f->vm, rx_gpa(2), sizeof(hdr)), sizeof(hdr));
+	memcpy(&ws, vm_gpa(f->vm, rx_gpa(2) + sizeof(hdr), sizeof(ws)), sizeof(ws));
+	post(f, &f->ctl_rx, rx_gpa(2), 64, VIRTQ_DESC_F_WRITE);
+	if (hdr.type == UM_CTL_WINSIZE)
+		snprintf(text, sizeof(text), "[%ux%u]", ws.rows, ws.cols);
+	else
+		snprintf(text, sizeof(text), "[signal]");
+	print(f, UM_CON_TTY, text);
+	return true;
+}
+
+static void do_tty(struct fake *f)
+{
+	const char *data = vm_gpa(f->vm, rx_gpa(0) + sizeof(struct um_con_hdr), ROOM - sizeof(struct um_con_hdr));
+	bool quit = false;
+	char text[32];
+	int n;
+
+	print(f, UM_CON_TTY, "[ready]");
+	while (!quit) {
+		/* Printing swallows interrupts: sleep only after a look that found nothing. */
+		if (tty_control(f))
+			continue;
+		n = console_in(f);
+		if (n == -1) {
+			sleep_for_interrupt(f);
+			continue;
+		}
+		for (int i = 0; i < n; i++) {
+			snprintf(text, sizeof(text), "[%02x]", (unsigned char)data[i]);
+			quit |= data[i] == 'q';
+			print(f, UM_CON_TTY, text);
+		}
+		quit |= n == -2;
+		post(f, &f->con_rx, rx_gpa(0), ROOM, VIRTQ_DESC_F_WRITE);
+	}
+	leave(f, 4 << 8);
+}
+
 static void do_config(struct fake *f)
 {
 	const char *c = vm_gpa(f->vm, f->boot->config, f->boot->config_bytes);
@@ -241,6 +291,8 @@ static void run_program(struct fake *f, const char *prog, const char *arg)
 		do_cat(f);
 	} else if (strcmp(prog, "yes") == 0) {
 		do_yes(f);
+	} else if (strcmp(prog, "tty") == 0) {
+		do_tty(f);
 	} else if (strcmp(prog, "wait") == 0) {
 		do_wait(f);
 	} else if (strcmp(prog, "close") == 0) {
