@@ -102,6 +102,10 @@ void free_dead_vmas(struct list_head *dead); /* without mmap_lock */
 void exit_mmap(struct mm *mm);
 /* 0 or -ENOMEM: limits and what is left of memory, for @pages more with these flags. */
 int may_expand(struct mm *mm, u32 vm_flags, u64 pages);
+/* Likewise for pages that exist but become private and writable. */
+int may_expand_data(struct mm *mm, u32 vm_flags, u64 pages);
+/* Room for a new mapping of @len bytes (flags: MAP_32BIT matters); 0: none. */
+u64 find_room(struct mm *mm, u64 len, u32 flags);
 /* 0, -EAGAIN or -EPERM: RLIMIT_MEMLOCK. */
 int may_lock(struct mm *mm, u64 pages);
 

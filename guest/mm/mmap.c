@@ -34,14 +34,17 @@ static bool enough_memory(u32 vm_flags, u64 pages)
 	return pages <= ram_pages;
 }
 
-int may_expand(struct mm *mm, u32 vm_flags, u64 pages)
+int may_expand_data(struct mm *mm, u32 vm_flags, u64 pages)
 {
-	if (mm->total_vm + pages > limit_pages(RLIMIT_AS))
-		return -ENOMEM;
 	if ((vm_flags & (VM_WRITE | VM_SHARED | VM_GROWSDOWN | VM_STACK)) == VM_WRITE &&
 	    mm->data_vm + pages > limit_pages(RLIMIT_DATA))
 		return -ENOMEM;
 	return enough_memory(vm_flags, pages) ? 0 : -ENOMEM;
+}
+
+int may_expand(struct mm *mm, u32 vm_flags, u64 pages)
+{
+	return mm->total_vm + pages > limit_pages(RLIMIT_AS) ? -ENOMEM : may_expand_data(mm, vm_flags, pages);
 }
 
 int may_lock(struct mm *mm, u64 pages)
@@ -143,7 +146,7 @@ void exit_mmap(struct mm *mm)
 /* ---- where ---- */
 
 /* The highest room below mmap_base, then anywhere. */
-static u64 find_room(struct mm *mm, u64 len, u32 flags)
+u64 find_room(struct mm *mm, u64 len, u32 flags)
 {
 	u64 base = mm->mmap_base, found;
 

@@ -10,6 +10,7 @@
 #include <gk/slab.h>
 #include <gk/string.h>
 #include "internal.h"
+#include "mmap.h"
 #include "vma.h"
 
 static struct slab_cache *vma_cache;
@@ -277,6 +278,18 @@ struct vma *vma_split(struct vma *v, u64 addr)
 	vma_insert(upper);
 	vma_resize(v, v->start, addr);
 	return upper;
+}
+
+struct vma *vma_cut(struct vma *v, u64 start, u64 end)
+{
+	if (v->mm->nr_vmas >= MAX_MAP_COUNT && (v->start < start || v->end > end))
+		return NULL;
+	if (v->start < start) {
+		v = vma_split(v, start);
+		if (!v)
+			return NULL;
+	}
+	return v->end > end && !vma_split(v, end) ? NULL : v;
 }
 
 static bool same_kind(const struct vma *v, u32 flags, struct file *file)
