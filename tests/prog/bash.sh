@@ -20,7 +20,7 @@ both "background jobs" 'for i in 3 2 1; do (sleep 0.0$i; echo $i > out.$i) & don
 both "job control" 'set -m; sleep 30 & kill -STOP %1; sleep 0.1; jobs | sed "s/ *$//"; kill -CONT %1; kill %1; wait %1; echo $?'
 both "process substitution" 'diff <(seq 1 5) <(seq 2 6); tee >(wc -l > n) < <(seq 1 100) | tail -1; while [ ! -s n ]; do sleep 0.01; done; cat n'
 both "coprocess" 'coproc cat; echo hello >&${COPROC[1]}; read -u ${COPROC[0]} line; echo $line'
-both "exit status" 'sh -c "exit 42"; echo $?; sh -c "kill -9 \$\$"; echo $?; nonexistent-command 2>/dev/null; echo $?; /etc/passwd 2>/dev/null; echo $?'
+both "exit status" 'sh -c "exit 42"; echo $?; { sh -c "kill -9 \$\$"; } 2>/dev/null; echo $?; nonexistent-command 2>/dev/null; echo $?; /etc/passwd 2>/dev/null; echo $?'
 both "killed" 'kill -SEGV $$'
 both "redirections" 'exec 5>f; echo five >&5; exec 5>&-; cat f; echo more >> f; wc -l < f; ls nothing 2>&1 | sed s/.*:// ; cat f > /dev/full || echo full'
 both "arithmetic loop" 'n=0; for ((i = 0; i < 20000; i++)); do ((n += i)); done; echo $n'
