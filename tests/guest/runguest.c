@@ -2,7 +2,9 @@
 /*
  * Runs a test guest on the `user` backend: no devices, no jail, the guest's log on stdout, its exit status is ours.
  *
- *   runguest [-c NCPUS] [-m MIB] [-n] IMAGE [key=value...]     -n: in a PID namespace of its own
+ *   runguest [-c NCPUS] [-m MIB] [-n] [-t SECONDS] IMAGE [key=value...]
+ *
+ * -n: in a PID namespace of its own. -t: end it from outside after that time, with status 124.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -88,10 +90,12 @@ static void reap(struct vm *vm)
 			vm_end(vm, 98, "unknown child %d died", (int)pid);
 }
 
-static int run(unsigned int ncpus, uint64_t mib, const char *path, char **keys)
+static int run(unsigned int ncpus, uint64_t mib, int seconds, const char *path, char **keys)
 {
 	struct um_boot *boot;
 	uint64_t entry, count;
+	struct timespec now;
+	time_t until;
 	sigset_t set;
 	struct vm vm;
 	char *config;
@@ -131,12 +135,17 @@ static int run(unsigned int ncpus, uint64_t mib, const char *path, char **keys)
 	ret = vm.backend->start(&vm, entry);
 	if (ret)
 		die("start", ret);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	until = now.tv_sec + seconds;
 
 	while (!vm.ended) {
 		struct pollfd pfd[3] = {{vm.doorbell, POLLIN, 0}, {sfd, POLLIN, 0}, {vm.end_fd, POLLIN, 0}};
 		struct signalfd_siginfo si;
 
-		poll(pfd, 3, -1);
+		if (poll(pfd, 3, seconds ? 100 : -1) == 0 || seconds)
+			clock_gettime(CLOCK_MONOTONIC, &now);
+		if (seconds && now.tv_sec >= until)
+			vm_end(&vm, 124, "still running after %d s", seconds);
 		if (pfd[0].revents && read(vm.doorbell, &count, sizeof(count)) > 0)
 			vm.backend->poll(&vm);
 		if (pfd[1].revents && read(sfd, &si, sizeof(si)) > 0)
@@ -155,30 +164,32 @@ int main(int argc, char **argv)
 {
 	unsigned int ncpus = 1;
 	uint64_t mib = 64;
-	int opt, ns = 0, status;
+	int opt, ns = 0, status, seconds = 0;
 	pid_t pid;
 
-	while ((opt = getopt(argc, argv, "c:m:n")) != -1) {
+	while ((opt = getopt(argc, argv, "c:m:nt:")) != -1) {
 		if (opt == 'c')
 			ncpus = (unsigned int)atoi(optarg);
 		else if (opt == 'm')
 			mib = (uint64_t)atoi(optarg);
 		else if (opt == 'n')
 			ns = 1;
+		else if (opt == 't')
+			seconds = atoi(optarg);
 		else
 			return 2;
 	}
 	if (optind >= argc)
 		return 2;
 	if (!ns)
-		return run(ncpus, mib, argv[optind], argv + optind + 1);
+		return run(ncpus, mib, seconds, argv[optind], argv + optind + 1);
 	if (unshare(CLONE_NEWPID) && unshare(CLONE_NEWUSER | CLONE_NEWPID))
 		return 77;
 	pid = fork();
 	if (pid < 0)
 		die("fork", errno);
 	if (pid == 0)
-		exit(run(ncpus, mib, argv[optind], argv + optind + 1));
+		exit(run(ncpus, mib, seconds, argv[optind], argv + optind + 1));
 	if (waitpid(pid, &status, 0) != pid)
 		die("wait", errno);
 	if (WIFSIGNALED(status))

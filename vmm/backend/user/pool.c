@@ -127,6 +127,25 @@ static void bury(struct user_backend *ub, unsigned int index)
 	__atomic_store_n(&ub->ctl->state[index], SPACE_EMPTY, __ATOMIC_RELEASE);
 }
 
+/* A keeper that has too many brothers says so before it goes. */
+static bool expected(const struct user_backend *ub, unsigned int index, int wait_status)
+{
+	return index != CTL_HOME && WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0 &&
+	       __atomic_load_n(&ub->ctl->state[index], __ATOMIC_RELAXED) == SPACE_EXITING;
+}
+
+static void end_by_death(struct user_backend *ub, unsigned int index, pid_t pid, int wait_status)
+{
+	int sig = WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0;
+
+	if (sig)
+		vm_end(ub->vm, VM_EXIT_FAILURE, "space %u (pid %d) was killed by signal %d (%s)", index, (int)pid, sig,
+		       sig == SIGSYS ? "a host call off the list" : strsignal(sig));
+	else
+		vm_end(ub->vm, VM_EXIT_FAILURE, "space %u (pid %d) ended by itself (status %d)", index, (int)pid,
+		       WEXITSTATUS(wait_status));
+}
+
 int pool_child_died(struct user_backend *ub, pid_t pid, int wait_status)
 {
 	if (pid == ub->template_pid) {
@@ -139,19 +158,13 @@ int pool_child_died(struct user_backend *ub, pid_t pid, int wait_status)
 	for (unsigned int i = 0; i < ub->max_spaces; i++) {
 		if (ub->space[i].state != REC_LIVE || atomic_load(&ub->space[i].pid) != pid)
 			continue;
-		bury(ub, i);
-		if (i != CTL_HOME && WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0) {
+		if (expected(ub, i, wait_status)) {
+			bury(ub, i);
 			top_up(ub);
 			return 1;
 		}
-		if (WIFSIGNALED(wait_status))
-			vm_end(ub->vm, VM_EXIT_FAILURE, "space %u (pid %d) was killed by signal %d (%s)", i, (int)pid,
-			       WTERMSIG(wait_status),
-			       WTERMSIG(wait_status) == SIGSYS ? "a host call off the list"
-							       : strsignal(WTERMSIG(wait_status)));
-		else
-			vm_end(ub->vm, VM_EXIT_FAILURE, "space %u (pid %d) ended with wait status %#x", i, (int)pid,
-			       (unsigned int)wait_status);
+		bury(ub, i);
+		end_by_death(ub, i, pid, wait_status);
 		return -1;
 	}
 	return 0;
