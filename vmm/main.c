@@ -302,6 +302,8 @@ static int open_files(struct vmm *v)
 	err = fs_new(&v->fs, &v->vm);
 	if (err)
 		return fail(v, err, "make the file server");
+	if (s->user_ns)
+		fs_unmapped_is_root(v->fs);
 	for (unsigned int i = 0; i < s->nexports; i++) {
 		const struct vmm_export *x = &s->exports[i];
 		const int tree = jail_tree(x->fd, x->path, x->read_only);

@@ -23,7 +23,7 @@ int fs_statx(int dirfd, const char *name, struct statx *stx)
 	return statx(dirfd, name, flags, FS_STATX_MASK, stx) < 0 ? -errno : 0;
 }
 
-void fs_fill_attr(struct fuse_attr *attr, const struct statx *stx)
+void fs_fill_attr(const struct fs *fs, struct fuse_attr *attr, const struct statx *stx)
 {
 	*attr = (struct fuse_attr){
 		.ino = stx->stx_ino,
@@ -37,8 +37,8 @@ void fs_fill_attr(struct fuse_attr *attr, const struct statx *stx)
 		.ctimensec = stx->stx_ctime.tv_nsec,
 		.mode = stx->stx_mode,
 		.nlink = stx->stx_nlink,
-		.uid = stx->stx_uid,
-		.gid = stx->stx_gid,
+		.uid = stx->stx_uid == fs->unmapped_uid ? 0 : stx->stx_uid,
+		.gid = stx->stx_gid == fs->unmapped_gid ? 0 : stx->stx_gid,
 		.rdev = (uint32_t)makedev(stx->stx_rdev_major, stx->stx_rdev_minor),
 		.blksize = stx->stx_blksize,
 	};
@@ -81,7 +81,7 @@ int fs_fill_entry(struct fs *fs, struct node *parent, const char *name, const st
 	if (fs_crosses_mount(fs, parent, stx))
 		fs_fill_stub(&entry->attr, stx->stx_ino);
 	else
-		fs_fill_attr(&entry->attr, stx);
+		fs_fill_attr(fs, &entry->attr, stx);
 	return 0;
 }
 
@@ -159,7 +159,7 @@ static int reply_attr(struct fs_req *req, int fd)
 
 	if (r < 0)
 		return r;
-	fs_fill_attr(&out.attr, &stx);
+	fs_fill_attr(req->fs, &out.attr, &stx);
 	fs_reply(req, &out, sizeof(out));
 	return 0;
 }

@@ -116,6 +116,7 @@ int fs_new(struct fs **out, struct vm *vm)
 		return -ENOMEM;
 	fs->vm = vm;
 	fs->proc_fd = -1;
+	fs->unmapped_uid = fs->unmapped_gid = FS_NO_ID;
 	pthread_mutex_init(&fs->queue_lock, NULL);
 	pthread_mutex_init(&fs->wake_lock, NULL);
 	pthread_cond_init(&fs->wake, NULL);
@@ -135,6 +136,26 @@ int fs_new(struct fs **out, struct vm *vm)
 	}
 	*out = fs;
 	return 0;
+}
+
+/* The id that stands for all unmapped ones, or "none" if it is our own. */
+static uint32_t overflow_id(const char *path, uint32_t own)
+{
+	FILE *f = fopen(path, "re");
+	unsigned int id = 65534;
+
+	if (f) {
+		if (fscanf(f, "%u", &id) != 1)
+			id = 65534;
+		fclose(f);
+	}
+	return id == own ? FS_NO_ID : id;
+}
+
+void fs_unmapped_is_root(struct fs *fs)
+{
+	fs->unmapped_uid = overflow_id("/proc/sys/kernel/overflowuid", geteuid());
+	fs->unmapped_gid = overflow_id("/proc/sys/kernel/overflowgid", getegid());
 }
 
 int fs_export(struct fs *fs, int fd, unsigned int flags)

@@ -28,6 +28,12 @@ struct vm;
 int fs_new(struct fs **out, struct vm *vm);
 
 /*
+ * For a server in a user namespace that maps only the caller's ids: files of all others, whom the host then calls by its
+ * overflow ids, are shown as root's (nearly all are). Changes nothing about what is allowed. Before fs_start().
+ */
+void fs_unmapped_is_root(struct fs *fs);
+
+/*
  * Exports the directory or regular file @fd (any descriptor, O_PATH suffices; the server takes it over on success).
  * Returns the node id of its root, counted from 1, or a negative errno: -EXDEV for a file system type that is not on the
  * list of real ones (proc, sysfs, cgroup... are never exported), -ENOTSUP for a file that is neither, -ENFILE beyond

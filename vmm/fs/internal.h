@@ -83,10 +83,13 @@ struct lock_file {
 	int fd;
 };
 
+#define FS_NO_ID UINT32_MAX
+
 struct fs {
 	/* Immutable after fs_start(). */
 	struct vm *vm;
 	int proc_fd; /* /proc/self/fd */
+	uint32_t unmapped_uid, unmapped_gid; /* shown as 0; FS_NO_ID: none */
 	unsigned int export_count;
 	struct export_root exports[FS_MAX_EXPORTS];
 	unsigned int max_path_fds;
@@ -197,7 +200,7 @@ int handle_release(struct fs *fs, uint64_t fh, const struct node *node, enum han
 #define FS_STATX_MASK (STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID)
 /* Attributes of @name under @dirfd, or of @dirfd itself when @name is "". Never follows a link. Negative errno. */
 int fs_statx(int dirfd, const char *name, struct statx *stx);
-void fs_fill_attr(struct fuse_attr *attr, const struct statx *stx);
+void fs_fill_attr(const struct fs *fs, struct fuse_attr *attr, const struct statx *stx);
 void fs_fill_stub(struct fuse_attr *attr, uint64_t ino);
 /*
  * Fills @entry for the file @stx just seen as @name in @parent and counts the lookup. Returns 0 or -ENFILE.

@@ -331,7 +331,7 @@ static int open_existing(struct fs_req *req, int dirfd, const char *name, int fl
 	node = node_get(req->fs, entry->nodeid);
 	fd = node ? fs_open_data(req->fs, node, flags) : -ESTALE;
 	if (fd >= 0 && (flags & O_TRUNC) && fs_statx(fd, "", &stx) == 0)
-		fs_fill_attr(&entry->attr, &stx);
+		fs_fill_attr(req->fs, &entry->attr, &stx);
 	if (fd < 0)
 		node_forget(req->fs, entry->nodeid, 1);
 	node_put(req->fs, node);
