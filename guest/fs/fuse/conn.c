@@ -182,7 +182,7 @@ void fuse_forget(u64 nodeid, u64 nlookup)
 		send_forgets(full);
 }
 
-bool fuse_conn_init(void)
+static int handshake(void)
 {
 	const struct fuse_init_in in = {
 		.major = FUSE_VERSION_MAJOR,
@@ -194,18 +194,30 @@ bool fuse_conn_init(void)
 	struct fuse_init_out out;
 	const struct fuse_call c = {
 		.opcode = FUSE_INIT, .nr_in = 1, .in = { { &in, sizeof(in) } }, .out = &out, .out_size = sizeof(out) };
-	int err;
+	const int err = fuse_call_exact(&c);
 
-	queue = virtq_get(UM_QUEUE_FS);
-	hiprio = virtq_get(UM_QUEUE_FS_HIPRIO);
-	if (!queue || !hiprio)
-		return false;
-	virtq_set_quiet(hiprio);
-	err = fuse_call_exact(&c);
-	if (err || out.major != FUSE_VERSION_MAJOR || out.max_write < UM_FUSE_MAX_DATA) {
-		pr_err("the host file server does not answer as expected (%d)", err);
-		queue = NULL;
-		return false;
+	if (err)
+		return err;
+	return out.major == FUSE_VERSION_MAJOR && out.max_write >= UM_FUSE_MAX_DATA ? 0 : -EPROTO;
+}
+
+int fuse_connect(void)
+{
+	static DEFINE_MUTEX(connecting);
+	int err = 0;
+
+	mutex_lock(&connecting);
+	if (!queue) {
+		queue = virtq_get(UM_QUEUE_FS);
+		hiprio = virtq_get(UM_QUEUE_FS_HIPRIO);
+		err = queue && hiprio ? 0 : -ENODEV;
+		if (!err) {
+			virtq_set_quiet(hiprio);
+			err = handshake();
+		}
+		if (err)
+			queue = NULL;
 	}
-	return true;
+	mutex_unlock(&connecting);
+	return err;
 }

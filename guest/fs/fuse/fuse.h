@@ -123,7 +123,8 @@ ssize_t fuse_result(const struct fuse_async *a);
 int fuse_write_bufs(const struct fuse_fh *fh, u64 offset, u32 size, const struct virtq_buf *bufs, u32 nr_bufs);
 /* Tells the server to count @nlookup less for @nodeid, some time. */
 void fuse_forget(u64 nodeid, u64 nlookup);
-bool fuse_conn_init(void);
+/* Makes sure that there is a server and that it speaks as we do. 0 or -errno. */
+int fuse_connect(void);
 
 /* ---- inode.c ---- */
 /* The inode of a reply; takes over the lookup it counts. ERR_PTR: -ENOMEM, -EIO. */

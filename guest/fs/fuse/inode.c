@@ -250,6 +250,9 @@ static struct super *fuse_mount(struct fs_type *type, u32 flags, const char *sou
 
 	if (!node)
 		return ERR_PTR(-ENODEV);
+	err = fuse_connect();
+	if (err)
+		return ERR_PTR(err);
 	sb = super_new(type, &fuse_super_ops, FUSE_SUPER_MAGIC);
 	if (IS_ERR_OR_NULL(sb))
 		return sb ? sb : ERR_PTR(-ENOMEM);
@@ -271,6 +274,5 @@ void fuse_init(void)
 	fi_slab = slab_cache_new("fuse_inode", sizeof(struct fuse_inode), 64);
 	if (!fi_slab)
 		panic("no memory for the host file client");
-	if (fuse_conn_init())
-		register_fs(&fuse_type);
+	register_fs(&fuse_type);
 }
