@@ -231,6 +231,9 @@ u32 virtq_call(struct virtq *vq, const struct virtq_buf *out, u32 nout, const st
 	virtq_kick(vq);
 	for (;;) {
 		set_current_state(TASK_UNINTERRUPTIBLE);
+		/* Perhaps the device was quicker than we can get to sleep. */
+		if (READ_ONCE(vq->seen_used) != READ_ONCE(vq->used->idx))
+			complete(vq);
 		if (smp_load_acquire(&r.completed))
 			break;
 		schedule();

@@ -12,6 +12,21 @@
 struct um_boot;
 struct vm;
 
+/*
+ * A doorbell of one vCPU's own, for the file queues, in memory shared with the guest's side: a thread of the VMM on the same
+ * CPU waits on it, because waking one there costs 2 us and across CPUs 60. Untrusted: it says when to look, nothing else.
+ * NOTIFY counts up, then: ASLEEP, wakes by futex; AWAKE, nothing (the thread looks at the count before it sleeps); BUSY, rings
+ * the common doorbell instead, for somebody else to serve.
+ */
+struct vm_bell {
+	uint32_t count;	   /* futex */
+	uint32_t listener; /* BELL_* */
+};
+
+#define BELL_BUSY 0 /* so it is before somebody listens */
+#define BELL_AWAKE 1
+#define BELL_ASLEEP 2
+
 struct backend {
 	const char *name;
 
@@ -37,6 +52,9 @@ struct backend {
 
 	/* Sets UM_PENDING_* bits on a vCPU, ends its halt, takes it out of user mode. Any thread; does not block. */
 	void (*interrupt)(struct vm *vm, unsigned int vcpu, uint64_t pending);
+
+	/* The bell of @vcpu and the host CPU it runs on (-1: any). NULL: there is only the common doorbell. After create(). */
+	struct vm_bell *(*bell)(struct vm *vm, unsigned int vcpu, int *cpu);
 
 	/*
 	 * A child of the VMM has died (control thread, from SIGCHLD). Returns 1 if it was the backend's and expected,

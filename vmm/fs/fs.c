@@ -208,7 +208,7 @@ void fs_free(struct fs *fs)
 	pthread_mutex_destroy(&fs->queue_lock);
 	pthread_mutex_destroy(&fs->wake_lock);
 	pthread_cond_destroy(&fs->wake);
-	free(fs->workers);
+	free(fs->threads);
 	free(fs);
 }
 

@@ -45,20 +45,14 @@ int fs_export(struct fs *fs, int fd, unsigned int flags);
 int fs_attach(struct fs *fs, const struct um_boot_queue *requests, const struct um_boot_queue *hiprio);
 
 /*
- * Starts @workers threads with all signals blocked. @thread_init, if given, runs first in each (its seccomp filter).
+ * Starts threads with all signals blocked: @workers that serve when the doorbell rings, and one beside each of the first vCPUs,
+ * on its CPU, if the backend gives them bells of their own. @thread_init, if given, runs first in each (its seccomp filter).
  * Returns 0 or a negative errno.
  */
 int fs_start(struct fs *fs, unsigned int workers, void (*thread_init)(void *), void *arg);
 
-/* The guest rang: some worker looks at the queues. Any thread, does not block. */
+/* The common doorbell rang: some worker looks at the queues. Any thread, does not block. */
 void fs_doorbell(struct fs *fs);
-
-/*
- * A thread of the caller's own that serves on the side of vCPU @vcpu: it waits on @word, a counter in memory shared with the
- * guest that is incremented (and woken by futex) per doorbell, for as long as the server lives. Returns after fs_stop().
- * Untrusted: the word decides only when to look.
- */
-void fs_serve_word(struct fs *fs, uint32_t *word);
 
 /* Ends all workers and waits for them. Requests being worked on are finished, others are left. Idempotent. */
 void fs_stop(struct fs *fs);

@@ -84,6 +84,11 @@ struct lock_file {
 };
 
 #define FS_NO_ID UINT32_MAX
+struct fs_thread {
+	pthread_t thread;
+	struct fs *fs;
+	struct vm_bell *bell; /* NULL: one of the pool */
+};
 
 struct fs {
 	/* Immutable after fs_start(). */
@@ -94,8 +99,8 @@ struct fs {
 	struct export_root exports[FS_MAX_EXPORTS];
 	unsigned int max_path_fds;
 	uint32_t max_handles;
-	unsigned int worker_count;
-	pthread_t *workers;
+	struct fs_thread *threads;
+	unsigned int thread_count;
 	void (*thread_init)(void *);
 	void *thread_init_arg;
 
@@ -103,11 +108,10 @@ struct fs {
 	struct virtq requests;
 	struct virtq hiprio;
 
-	pthread_mutex_t wake_lock; /* protects the next four; leaf */
+	pthread_mutex_t wake_lock; /* protects the next three; leaf */
 	pthread_cond_t wake;
 	bool bell;	    /* rung, and nobody has gone to look yet */
 	unsigned int idle;  /* workers waiting for it */
-	uint32_t *words[UM_MAX_VCPUS]; /* of fs_serve_word() */
 	_Atomic bool stopping;
 
 	/* Nodes and handles. Leaf: nothing blocking is done under it. */

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who serves the queues: a small pool of threads, and threads of the caller's that stand beside a vCPU (fs_serve_word()).
+ * Who serves the queues: one thread beside each vCPU, which its bell wakes, and a small pool for the common doorbell.
  *
- * A thread that found work takes requests until both queues are empty. One that takes a request which may be slow wakes
- * another if more is waiting. Replies become visible at once; the interrupt for them is sent when there is nothing left to
- * take, or after a few: a guest that sent a batch gets one.
+ * A thread that found work takes requests until both queues are empty. Before one that may be slow, it hands on: its bell
+ * goes to the common doorbell meanwhile, and if more is waiting already it wakes the pool. Replies become visible at once;
+ * the interrupt for them is sent when there is nothing left to take, or after a few: a guest that sent a batch gets one.
  *
  * Locks: queue_lock and wake_lock, both leaves; no request is worked on under either.
  */
 #include <errno.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,8 @@
 #define STACK_BYTES (256 * 1024)
 /* Replies for which an interrupt may be outstanding. */
 #define QUIET_REPLIES 4
+/* vCPUs beyond these use the common doorbell. */
+#define MAX_BESIDE 8
 
 /* Interrupts owed: one bit per vCPU. */
 struct owed {
@@ -73,14 +76,22 @@ static void give_back(struct fs *fs, struct fs_req *req, struct virtq *vq, struc
 	owed->replies++;
 }
 
+/* Who listens to @bell now; the guest's side looks at it after it has counted up. */
+static void set_listener(struct vm_bell *bell, uint32_t state)
+{
+	if (bell)
+		__atomic_exchange_n(&bell->listener, state, __ATOMIC_SEQ_CST);
+}
+
 /* Works until nothing is waiting. */
-static void serve(struct fs *fs, struct fs_req *req)
+static void serve(struct fs *fs, struct fs_req *req, struct vm_bell *bell)
 {
 	struct owed owed = {0};
 	struct virtq *vq;
 	int r = 0;
 
 	while (!fs->stopping) {
+		enum fs_pace pace;
 		bool more;
 
 		pthread_mutex_lock(&fs->queue_lock);
@@ -89,12 +100,16 @@ static void serve(struct fs *fs, struct fs_req *req)
 		pthread_mutex_unlock(&fs->queue_lock);
 		if (r <= 0)
 			break;
-		if (fs_decode(req) == FS_SLOW) {
+		pace = fs_decode(req);
+		if (pace == FS_SLOW) {
 			interrupt_now(fs, &owed);
+			set_listener(bell, BELL_BUSY);
 			if (more)
 				fs_doorbell(fs);
 		}
 		fs_handle(req);
+		if (pace == FS_SLOW)
+			set_listener(bell, BELL_AWAKE);
 		give_back(fs, req, vq, &owed);
 		if (owed.replies >= QUIET_REPLIES)
 			interrupt_now(fs, &owed);
@@ -102,15 +117,6 @@ static void serve(struct fs *fs, struct fs_req *req)
 	interrupt_now(fs, &owed);
 	if (r < 0)
 		vm_end(fs->vm, 125, "%s", vq->fault);
-}
-
-static struct fs_req *req_new(struct fs *fs)
-{
-	struct fs_req *req = calloc(1, sizeof(*req));
-
-	if (req)
-		req->fs = fs;
-	return req;
 }
 
 void fs_doorbell(struct fs *fs)
@@ -135,10 +141,30 @@ static bool wait_bell(struct fs *fs)
 	return !fs->stopping;
 }
 
-static void *worker(void *arg)
+static void serve_pool(struct fs *fs, struct fs_req *req)
 {
-	struct fs *fs = arg;
-	struct fs_req *req = req_new(fs);
+	while (wait_bell(fs))
+		serve(fs, req, NULL);
+}
+
+static void serve_vcpu(struct fs *fs, struct fs_req *req, struct vm_bell *bell)
+{
+	while (!fs->stopping) {
+		const uint32_t count = __atomic_load_n(&bell->count, __ATOMIC_ACQUIRE);
+
+		set_listener(bell, BELL_AWAKE);
+		serve(fs, req, bell);
+		set_listener(bell, BELL_ASLEEP);
+		if (!fs->stopping)
+			syscall(SYS_futex, &bell->count, FUTEX_WAIT, count, NULL, NULL, 0);
+	}
+}
+
+static void *thread_main(void *arg)
+{
+	struct fs_thread *t = arg;
+	struct fs *fs = t->fs;
+	struct fs_req *req = calloc(1, sizeof(*req));
 
 	if (fs->thread_init)
 		fs->thread_init(fs->thread_init_arg);
@@ -146,60 +172,62 @@ static void *worker(void *arg)
 		vm_end(fs->vm, 125, "no memory for a file worker");
 		return NULL;
 	}
-	while (wait_bell(fs))
-		serve(fs, req);
+	req->fs = fs;
+	if (t->bell)
+		serve_vcpu(fs, req, t->bell);
+	else
+		serve_pool(fs, req);
 	free(req);
 	return NULL;
 }
 
-void fs_serve_word(struct fs *fs, uint32_t *word)
+static int start_thread(struct fs *fs, struct vm_bell *bell, int cpu)
 {
-	struct fs_req *req = req_new(fs);
-	unsigned int slot;
+	struct fs_thread *t = &fs->threads[fs->thread_count];
+	pthread_attr_t attr;
+	cpu_set_t set;
+	int r;
 
-	pthread_mutex_lock(&fs->wake_lock);
-	for (slot = 0; slot < UM_MAX_VCPUS && fs->words[slot]; slot++)
-		;
-	if (slot < UM_MAX_VCPUS)
-		fs->words[slot] = word;
-	pthread_mutex_unlock(&fs->wake_lock);
-	while (req && slot < UM_MAX_VCPUS && !fs->stopping) {
-		const uint32_t seen = __atomic_load_n(word, __ATOMIC_ACQUIRE);
-
-		serve(fs, req);
-		if (!fs->stopping)
-			syscall(SYS_futex, word, FUTEX_WAIT, seen, NULL, NULL, 0);
+	*t = (struct fs_thread){.fs = fs, .bell = bell};
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK_BYTES);
+	if (bell && cpu >= 0) {
+		CPU_ZERO(&set);
+		CPU_SET((unsigned int)cpu, &set);
+		pthread_attr_setaffinity_np(&attr, sizeof(set), &set);
 	}
-	pthread_mutex_lock(&fs->wake_lock);
-	if (slot < UM_MAX_VCPUS)
-		fs->words[slot] = NULL;
-	pthread_mutex_unlock(&fs->wake_lock);
-	free(req);
+	r = pthread_create(&t->thread, &attr, thread_main, t);
+	pthread_attr_destroy(&attr);
+	if (r == 0)
+		fs->thread_count++;
+	return -r;
 }
 
 int fs_start(struct fs *fs, unsigned int workers, void (*thread_init)(void *), void *arg)
 {
-	pthread_attr_t attr;
+	const struct backend *b = fs->vm->backend;
+	const unsigned int beside = b->bell ? (fs->vm->ncpus < MAX_BESIDE ? fs->vm->ncpus : MAX_BESIDE) : 0;
 	sigset_t all, old;
 	int r = 0;
 
 	fs->thread_init = thread_init;
 	fs->thread_init_arg = arg;
-	fs->workers = calloc(workers, sizeof(*fs->workers));
-	if (!fs->workers)
+	fs->threads = calloc(workers + beside, sizeof(*fs->threads));
+	if (!fs->threads)
 		return -ENOMEM;
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, STACK_BYTES);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	while (r == 0 && fs->worker_count < workers) {
-		r = pthread_create(&fs->workers[fs->worker_count], &attr, worker, fs);
-		if (r == 0)
-			fs->worker_count++;
+	for (unsigned int i = 0; r == 0 && i < workers; i++)
+		r = start_thread(fs, NULL, -1);
+	for (unsigned int i = 0; r == 0 && i < beside; i++) {
+		int cpu = -1;
+		struct vm_bell *bell = b->bell(fs->vm, i, &cpu);
+
+		if (bell)
+			r = start_thread(fs, bell, cpu);
 	}
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	pthread_attr_destroy(&attr);
-	return -r;
+	return r;
 }
 
 void fs_stop(struct fs *fs)
@@ -207,13 +235,14 @@ void fs_stop(struct fs *fs)
 	fs->stopping = true;
 	pthread_mutex_lock(&fs->wake_lock);
 	pthread_cond_broadcast(&fs->wake);
-	for (unsigned int i = 0; i < UM_MAX_VCPUS; i++) {
-		if (!fs->words[i])
-			continue;
-		__atomic_add_fetch(fs->words[i], 1, __ATOMIC_RELEASE);
-		syscall(SYS_futex, fs->words[i], FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
-	}
 	pthread_mutex_unlock(&fs->wake_lock);
-	while (fs->worker_count)
-		pthread_join(fs->workers[--fs->worker_count], NULL);
+	while (fs->thread_count) {
+		struct fs_thread *t = &fs->threads[--fs->thread_count];
+
+		if (t->bell) {
+			__atomic_add_fetch(&t->bell->count, 1, __ATOMIC_SEQ_CST);
+			syscall(SYS_futex, &t->bell->count, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+		}
+		pthread_join(t->thread, NULL);
+	}
 }

@@ -254,6 +254,14 @@ static void user_interrupt(struct vm *vm, unsigned int vcpu, uint64_t pending)
 		vcpu_kick(user_of(vm), vcpu, pending);
 }
 
+static struct vm_bell *user_bell(struct vm *vm, unsigned int vcpu, int *cpu)
+{
+	struct user_backend *ub = user_of(vm);
+
+	*cpu = ub->cpu[vcpu];
+	return &ub->ctl->vcpu[vcpu].bell;
+}
+
 static int user_child_died(struct vm *vm, pid_t pid, int wait_status)
 {
 	int ret = pool_child_died(user_of(vm), pid, wait_status);
@@ -333,6 +341,7 @@ const struct backend backend_user = {
 	.linear_base = user_linear_base,
 	.start = user_start,
 	.interrupt = user_interrupt,
+	.bell = user_bell,
 	.child_died = user_child_died,
 	.poll = user_poll,
 	.destroy = user_destroy,

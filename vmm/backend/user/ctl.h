@@ -67,6 +67,7 @@
 #include <stdint.h>
 
 #include "abi/boot.h"
+#include "vmm/backend/backend.h"
 
 /* ctl.state[] */
 enum space_state {
@@ -149,6 +150,7 @@ struct ctl_vcpu {
 	uint64_t handover_tsc;	 /* when the last hand-over began */
 	uint64_t no_yield_until; /* TSC */
 	uint32_t yield_score, yield_bans;
+	struct vm_bell bell; /* of the file queues */
 	uint64_t faults, events, syscalls, kicks, handovers, halts; /* statistics */
 	struct pvcs boot_pvcs __attribute__((aligned(64)));
 } __attribute__((aligned(512)));

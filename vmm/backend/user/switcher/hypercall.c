@@ -250,10 +250,21 @@ static long kick_vcpu(uint64_t index)
 	return 0;
 }
 
-static void notify(void)
+static void notify(struct ctl_vcpu *vc, uint64_t queue)
 {
 	uint64_t one = 1;
 
+	if (queue == UM_QUEUE_FS || queue == UM_QUEUE_FS_HIPRIO) {
+		/* A locked instruction: the count is visible before the listener is looked at; pairs with listen() in vmm/fs. */
+		fetch_add(&vc->bell.count, 1);
+		switch (READ_ONCE(vc->bell.listener)) {
+		case BELL_ASLEEP:
+			host_futex(&vc->bell.count, FUTEX_WAKE_, 1, NULL, 0);
+			return;
+		case BELL_AWAKE:
+			return;
+		}
+	}
 	/* Not coalesced by ctl->requests: whoever serves the queues need not know about it. */
 	host3(HOST_write, SPACE_FD_DOORBELL, (long)&one, sizeof(one));
 }
@@ -305,7 +316,7 @@ static long dispatch(struct ctl_vcpu *vc, struct hc_regs *r)
 	case UM_HC_WAKE:
 		return wake_word(r->rbx, r->r10);
 	case UM_HC_NOTIFY:
-		notify();
+		notify(vc, r->rbx);
 		return 0;
 	case UM_HC_SHUTDOWN:
 		shutdown(r->rbx, r->r10);
