@@ -3,12 +3,10 @@
  * Changing directories: create, mknod, mkdir, symlink, link, unlink, rmdir, rename.
  *
  * The system calls walk to the parent, lock it and check; the vfs_*() functions do the change, tell inotify and keep
- * the name cache right. Two directories are locked ancestor first, else by address, under rename_mutex if they differ,
- * so that the tree cannot turn under a rename (fs/README.md has the order of locks).
+ * the name cache right. Two directories are locked ancestor first, else by address, under the rename_mutex of their
+ * super block if they differ, so that the tree cannot turn under a rename (fs/README.md has the order of locks).
  */
 #include "internal.h"
-
-static DEFINE_MUTEX(rename_mutex);
 
 static void notify_dir(struct inode *dir, u32 mask, struct dentry *d, u32 cookie)
 {
@@ -152,7 +150,7 @@ struct dentry *lock_rename(struct dentry *a, struct dentry *b)
 		down_write(&ai->lock);
 		return NULL;
 	}
-	mutex_lock(&rename_mutex);
+	mutex_lock(&a->sb->rename_mutex);
 	p = child_towards(b, a);
 	if (p || (!d_is_ancestor(a, b) && bi < ai)) {
 		down_write(&bi->lock);
@@ -170,7 +168,7 @@ void unlock_rename(struct dentry *a, struct dentry *b)
 	up_write(&a->inode->lock);
 	if (a->inode != b->inode) {
 		up_write(&b->inode->lock);
-		mutex_unlock(&rename_mutex);
+		mutex_unlock(&a->sb->rename_mutex);
 	}
 }
 

@@ -65,7 +65,7 @@ void file_put(struct file *f)
 	if (f->backing)
 		file_put(f->backing);
 	if (f->fmode & FMODE_WRITER)
-		put_write_access(f->inode);
+		put_write_access(file_inode(f));
 	if (f->path.dentry)
 		path_put(&f->path);
 	file_free(f);

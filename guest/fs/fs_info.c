@@ -100,6 +100,12 @@ static void fs_set(struct path *slot, const struct path *new)
 	path_put(&old);
 }
 
+void fs_set_root_pwd(const struct path *root, const struct path *pwd)
+{
+	fs_set(&current->fs->root, root);
+	fs_set(&current->fs->cwd, pwd);
+}
+
 struct swap_root {
 	const struct path *old, *new;
 	u64 count; /* references on old to drop later: not under a spinlock */

@@ -80,6 +80,8 @@ const char *nd_follow(struct nameidata *nd, struct dentry *d);
 int follow_mounts(struct nameidata *nd, struct path *p);
 int handle_dots(struct nameidata *nd, enum last_type type);
 struct dentry *lookup_last(struct nameidata *nd);
+/* lookup_one() for a directory that is not locked. */
+struct dentry *lookup_one_unlocked(struct dentry *dir, const char *name, u32 len);
 /* The parent of the last component of @name: path with references; nd->last valid until nd_end(). */
 int path_parent(struct nameidata *nd, int dfd, const char *name, u32 flags);
 int may_create(struct inode *dir);
@@ -111,6 +113,10 @@ int chmod_path(const struct path *p, umode_t mode);
 void mount_init(void);
 bool mount_follow(struct path *p); /* one step down through a mount; p updated */
 u64 mount_sequence(void);
+/* Puts @m (reference consumed) at @at. */
+int mount_at(struct mount *m, const struct path *at);
+/* Another mount of the same super block with the root @root. ERR_PTR(-ENOMEM). */
+struct mount *mount_clone(struct mount *m, struct dentry *root);
 
 /* super.c */
 u64 new_anon_dev(void);
@@ -121,6 +127,8 @@ size_t list_fs_types(char *buf, size_t size);
 /* fs_info.c */
 void fs_get_root(struct path *root);
 void fs_get_pwd(struct path *pwd);
+/* Both for current; the references are consumed. */
+void fs_set_root_pwd(const struct path *root, const struct path *pwd);
 /* Every task whose root or directory is @old_root gets @new_root. */
 void fs_swap_root(const struct path *old_root, const struct path *new_root);
 

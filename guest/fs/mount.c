@@ -277,6 +277,18 @@ static int graft(struct mount *m, const struct path *at)
 	return 0;
 }
 
+int mount_at(struct mount *m, const struct path *at)
+{
+	return graft(m, at);
+}
+
+struct mount *mount_clone(struct mount *m, struct dentry *root)
+{
+	struct mount *copy = mount_alloc(m->sb, root, m->flags & ~MNT_DETACHED, m->source);
+
+	return copy ? copy : ERR_PTR(-ENOMEM);
+}
+
 static int do_new_mount(const char *type, const char *source, const struct path *at, u32 flags, const char *data)
 {
 	struct mount *m;

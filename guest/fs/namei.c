@@ -222,6 +222,28 @@ static struct dentry *lookup_slow(struct dentry *dir, const char *name, u32 len,
 	return d;
 }
 
+struct dentry *lookup_one_unlocked(struct dentry *dir, const char *name, u32 len)
+{
+	const u32 hash = name_hash(name, len);
+	struct dentry *d;
+	int ok;
+
+	if (!S_ISDIR(dir->inode->mode))
+		return ERR_PTR(-ENOTDIR);
+	if (len > dir->sb->name_max)
+		return ERR_PTR(-ENAMETOOLONG);
+	d = d_lookup_hash(dir, name, len, hash);
+	if (d) {
+		ok = revalidate(dir, d, 0);
+		if (ok > 0)
+			return d;
+		dput(d);
+		if (ok < 0)
+			return ERR_PTR(ok);
+	}
+	return lookup_slow(dir, name, len, hash);
+}
+
 static struct dentry *lookup_fast(struct nameidata *nd, const char *name, u32 len, u32 hash)
 {
 	struct dentry *dir = nd->path.dentry, *d;

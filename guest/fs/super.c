@@ -58,6 +58,7 @@ struct super *super_new(const struct fs_type *t, const struct super_ops *ops, u3
 	if (!sb)
 		return NULL;
 	refcount_set(&sb->refs, 1);
+	mutex_init(&sb->rename_mutex);
 	sb->type = t;
 	sb->ops = ops;
 	sb->magic = magic;

@@ -486,7 +486,7 @@ int elf_load(struct exec *e)
 		goto out;
 	}
 	e->mm->exe_file = file_get(e->file);
-	deny_write(e->file->inode); /* cannot fail: e->file denies already */
+	deny_write(file_inode(e->file)); /* cannot fail: e->file denies already */
 	err = load_both(e, &im, &interp);
 	if (err) {
 		mm_put_user(e->mm);

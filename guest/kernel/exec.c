@@ -62,7 +62,7 @@ void exec_file_put(struct file *f)
 {
 	if (!f)
 		return;
-	allow_write(f->inode);
+	allow_write(file_inode(f));
 	file_put(f);
 }
 

@@ -35,9 +35,6 @@ void gk_init(struct um_boot *b)
 	vdso_init();
 
 	vfs_init();           /* a root file system in memory: tasks need a root and a current directory */
-	tmpfs_init();
-	anon_init();
-	special_init();
 	pipe_init();
 	epoll_init();
 	inotify_init();

@@ -324,6 +324,7 @@ struct super {
 	void *private;
 	spinlock_t inode_lock;
 	struct rb_root inodes; /* inode_lock: by ino */
+	struct mutex rename_mutex; /* held over renames between directories */
 	struct list_head link;
 	char source[64];
 };
