@@ -31,7 +31,6 @@ static int fuse_lookup(struct inode *dir, struct dentry *d)
 	struct inode *inode = NULL;
 	int err = lookup_at_server(dir, d->name, &out);
 
-	fuse_i(dir)->want_plus = true;
 	if (err == -ENOENT) /* and that must not be believed */
 		out = (struct fuse_entry_out){0};
 	else if (err)
@@ -44,6 +43,8 @@ static int fuse_lookup(struct inode *dir, struct dentry *d)
 	d->ops = &fuse_dentry_ops;
 	d->time = fuse_entry_until(out.entry_valid);
 	d_add(d, inode);
+	if (inode)
+		fuse_listing_used();
 	return 0;
 }
 
@@ -54,8 +55,13 @@ static int fuse_revalidate(struct dentry *parent, struct dentry *d, u32 flags)
 	u64 version;
 	int err;
 
-	if (READ_ONCE(d->mounted) || (d->time && ktime_mono() < d->time))
+	if (READ_ONCE(d->mounted) || (d->time && ktime_mono() < d->time)) {
+		if (unlikely(d->private == FUSE_FROM_LISTING)) {
+			d->private = NULL;
+			fuse_listing_used();
+		}
 		return 1;
+	}
 	if (!inode)
 		return 0;
 	if (flags & LOOKUP_CACHED)
@@ -68,7 +74,6 @@ static int fuse_revalidate(struct dentry *parent, struct dentry *d, u32 flags)
 		fuse_forget(out.nodeid, out.nodeid ? 1 : 0);
 		return 0;
 	}
-	fuse_i(parent->inode)->want_plus = true;
 	/* The count of one lookup too many goes back at once: the inode keeps one as long as it lives. */
 	fuse_forget(out.nodeid, 1);
 	fuse_attr_update(inode, &out.attr, out.attr_valid, version);

@@ -52,7 +52,6 @@ struct fuse_inode {
 	struct fuse_fh *rw;         /* lock: kept while somebody writes */
 	u32 writers;                /* lock: open files that may write */
 	struct list_head idle_link; /* fuse_lock: inodes that keep a read handle */
-	bool want_plus;             /* somebody looks up what this directory lists */
 
 	/* Attributes as the server told them last; see attr.c. lock. */
 	ktime_t valid_until;
@@ -156,6 +155,10 @@ static inline u64 fuse_entry_until(u64 valid)
 }
 
 /* ---- readdir.c ---- */
+/* dentry->private of an entry that came with a listing and has not been used yet. */
+#define FUSE_FROM_LISTING ((void *)1)
+/* Such an entry was used, or one was missed: listings should bring attributes. */
+void fuse_listing_used(void);
 extern const struct file_ops fuse_dir_fops;
 
 /* ---- handle.c ---- */

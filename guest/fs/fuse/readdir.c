@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Listing directories. Entries come from the server a buffer at a time, with attributes (READDIRPLUS) while somebody makes use
- * of them: they fill the caches of names and inodes, so that the stat() calls that usually follow a listing ask nobody.
+ * Listing directories. Entries come from the server a buffer at a time, with attributes (READDIRPLUS) as long as somebody makes
+ * use of them: they fill the caches of names and inodes, so that the stat() calls that usually follow a listing ask nobody.
+ * Whether it pays is learned by credit: each entry cached that way costs one, its first use gives several.
  *
  * The cookies are the host's. The buffer belongs to the open directory and is used under its pos_lock.
  */
 #include "../internal.h"
 #include "fuse.h"
 
-#define LIST_BYTES 16384
+#define LIST_BYTES 32768
+#define CREDIT_MAX 65536
+#define CREDIT_USE 8
+
+static s32 credit = 8192; /* races lose a count now and then */
 
 struct listing {
 	u64 fh;
@@ -19,6 +24,12 @@ struct listing {
 	bool started;
 	char data[LIST_BYTES] __aligned(8);
 };
+
+void fuse_listing_used(void)
+{
+	if (READ_ONCE(credit) < CREDIT_MAX)
+		credit += CREDIT_USE;
+}
 
 static int open_dir(struct inode *i, struct listing *l)
 {
@@ -115,8 +126,10 @@ static void cache_entry(struct dentry *parent, const struct fuse_dirent *de, con
 	if (is_new) {
 		d->ops = &fuse_dentry_ops;
 		d->time = fuse_entry_until(e->entry_valid);
+		d->private = FUSE_FROM_LISTING;
 		d_add(d, i);
 		d_lookup_done(d);
+		credit--;
 	} else {
 		inode_put(i);
 	}
@@ -149,9 +162,7 @@ static int fill(struct file *f, struct listing *l, u64 pos)
 			       .out_size = LIST_BYTES };
 	ssize_t n;
 
-	l->plus = pos == 0 || READ_ONCE(fi->want_plus);
-	if (l->plus)
-		WRITE_ONCE(fi->want_plus, false);
+	l->plus = READ_ONCE(credit) > 0;
 	c.opcode = l->plus ? FUSE_READDIRPLUS : FUSE_READDIR;
 	n = fuse_call(&c);
 	l->len = n < 0 ? 0 : (u32)n;
