@@ -38,6 +38,7 @@ typedef u64 ktime_t; /* nanoseconds, monotonic clock unless said otherwise */
 #define __aligned(n) __attribute__((aligned(n)))
 #define __noreturn __attribute__((noreturn))
 #define __weak __attribute__((weak))
+#undef __always_inline /* host programs that test guest code: the C library has one, too */
 #define __always_inline inline __attribute__((always_inline))
 #define __noinline __attribute__((noinline))
 #define __printf(f, a) __attribute__((format(printf, f, a)))
