@@ -130,6 +130,11 @@
 #define UM_HC_FLUSH_RANGE (UM_HC_BASE + 2)
 #define UM_FLUSH_UNMAP 0   /* entries were removed or replaced */
 #define UM_FLUSH_WRPROTECT 1 /* entries only lost write permission */
+/*
+ * As UNMAP; besides, entries now map other pages which will be used at once (copy on write): where the old ones were in use,
+ * the new ones are made accessible in the same step, which saves a fault. For single pages.
+ */
+#define UM_FLUSH_REPLACE 2
 /* SET_TIMER: RBX = deadline in ns of the clock page's monotonic clock; ~0 = none. Replaces the earlier one. */
 #define UM_HC_SET_TIMER (UM_HC_BASE + 3)
 /* KICK: RBX = vCPU number. Sets UM_PENDING_KICK there, ends its halt, takes it out of user mode. */

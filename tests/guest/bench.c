@@ -129,6 +129,14 @@ static void bench_fill_single(u64 cr3)
 		samples[r] = rdtsc() - t;
 	}
 	report("flush one + fill one (remap)", pages);
+	for (int r = 0; r < ROUNDS; r++) {
+		u64 t = rdtsc();
+
+		for (u64 i = 0; i < pages; i++)
+			flush(0, DATA + i * UM_PAGE_SIZE, UM_PAGE_SIZE, UM_FLUSH_REPLACE);
+		samples[r] = rdtsc() - t;
+	}
+	report("replace one", pages);
 }
 
 /* A demand-zero fault as a guest kernel sees it: event, new entry, eretu (prefault). */

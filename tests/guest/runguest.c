@@ -2,9 +2,10 @@
 /*
  * Runs a test guest on the `user` backend: no devices, no jail, the guest's log on stdout, its exit status is ours.
  *
- *   runguest [-c NCPUS] [-m MIB] [-n] [-t SECONDS] IMAGE [key=value...]
+ *   runguest [-c NCPUS] [-m MIB] [-n] [-v] [-t SECONDS] IMAGE [key=value...]
  *
- * -n: in a PID namespace of its own. -t: end it from outside after that time, with status 124.
+ * -v: say how long the steps took. -n: in a PID namespace of its own. -t: end it from outside after that time, with
+ * status 124.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +27,8 @@
 #include "vmm/backend/backend.h"
 #include "vmm/image.h"
 #include "vmm/vm.h"
+
+static int verbose;
 
 static void die(const char *what, int err)
 {
@@ -90,11 +93,20 @@ static void reap(struct vm *vm)
 			vm_end(vm, 98, "unknown child %d died", (int)pid);
 }
 
+static uint64_t now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
 static int run(unsigned int ncpus, uint64_t mib, int seconds, const char *path, char **keys)
 {
 	struct um_boot *boot;
 	uint64_t entry, count;
 	struct timespec now;
+	uint64_t t[5];
 	time_t until;
 	sigset_t set;
 	struct vm vm;
@@ -129,12 +141,15 @@ static int run(unsigned int ncpus, uint64_t mib, int seconds, const char *path, 
 	boot->tsc_khz = tsc_khz();
 	set_clock(&vm, boot->tsc_khz);
 	load(&vm, path, boot, &entry);
+	t[0] = now_us();
 	ret = vm.backend->create(&vm, boot);
+	t[1] = now_us();
 	if (ret)
 		die("create", ret);
 	ret = vm.backend->start(&vm, entry);
 	if (ret)
 		die("start", ret);
+	t[2] = now_us();
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	until = now.tv_sec + seconds;
 
@@ -155,8 +170,13 @@ static int run(unsigned int ncpus, uint64_t mib, int seconds, const char *path, 
 	if (vm.end_reason[0])
 		fprintf(stderr, "runguest: %s\n", vm.end_reason);
 	ret = vm.exit_status;
+	t[3] = now_us();
 	vm.backend->destroy(&vm);
 	vm_destroy(&vm);
+	t[4] = now_us();
+	if (verbose)
+		fprintf(stderr, "create %lu us, start %lu us, run %lu us, destroy %lu us\n", t[1] - t[0], t[2] - t[1],
+			t[3] - t[2], t[4] - t[3]);
 	return ret;
 }
 
@@ -167,13 +187,15 @@ int main(int argc, char **argv)
 	int opt, ns = 0, status, seconds = 0;
 	pid_t pid;
 
-	while ((opt = getopt(argc, argv, "c:m:nt:")) != -1) {
+	while ((opt = getopt(argc, argv, "c:m:nt:v")) != -1) {
 		if (opt == 'c')
 			ncpus = (unsigned int)atoi(optarg);
 		else if (opt == 'm')
 			mib = (uint64_t)atoi(optarg);
 		else if (opt == 'n')
 			ns = 1;
+		else if (opt == 'v')
+			verbose = 1;
 		else if (opt == 't')
 			seconds = atoi(optarg);
 		else

@@ -91,7 +91,10 @@ static void change(u64 r, u64 first, u64 count, u64 *rnd)
 		if (count == 1 && table[r].cr3 == this_cpu()->cr3 && (random32(rnd) & 1))
 			ret = hypercall(PVM_HC_TLB_INVLPG, lo, 0, 0, 0);
 		else
-			ret = flush(table[r].cr3, lo, hi - lo, kind == 1 ? UM_FLUSH_WRPROTECT : UM_FLUSH_UNMAP);
+			ret = flush(table[r].cr3, lo, hi - lo,
+				    kind == 1			     ? UM_FLUSH_WRPROTECT
+				    : kind == 3 && random32(rnd) % 2 ? UM_FLUSH_REPLACE
+								     : UM_FLUSH_UNMAP);
 		CHECK(ret == 0);
 	}
 	for (u64 i = first; i < first + count; i++) {

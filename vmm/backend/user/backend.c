@@ -24,6 +24,7 @@
 
 #define HOME_TIMEOUT_MS 10000
 #define MAX_SPACES 256
+#define POOL_KEEP 16    /* blank spaces that wait for another use instead of ending */
 #define PRESPAWN_MAX 4 /* with more vCPUs carriers are made when first needed */
 
 #ifndef MFD_EXEC
@@ -104,6 +105,17 @@ static int text_memory(void)
 	return ret;
 }
 
+/* New spaces map at once what every guest kernel touches: the loaded part of its image. Its bss is a hole in the file yet. */
+static void populate_range(struct ctl *ctl, const struct vm *vm, const struct um_boot *boot)
+{
+	off_t hole = lseek(vm->ram_fd, (off_t)boot->kernel_start, SEEK_HOLE);
+
+	if (hole < 0 || (uint64_t)hole > vm->ram_bytes)
+		return;
+	ctl->populate_start = boot->kernel_start;
+	ctl->populate_end = (uint64_t)hole;
+}
+
 static void ctl_init(struct user_backend *ub, const struct um_boot *boot)
 {
 	const struct vm *vm = ub->vm;
@@ -114,10 +126,9 @@ static void ctl_init(struct user_backend *ub, const struct um_boot *boot)
 	ctl->prespawn = vm->ncpus <= PRESPAWN_MAX ? vm->ncpus : 0;
 	ctl->flags = ub->own_pid_ns ? CTL_KICK_DIRECT : 0;
 	ctl->ram_bytes = vm->ram_bytes;
-	ctl->populate_end = boot->kernel_end < vm->ram_bytes ? boot->kernel_end : vm->ram_bytes;
+	populate_range(ctl, vm, boot);
 	ctl->tsc_khz = boot->tsc_khz;
-	ctl->pool_low = ub->pool_target / 2 + 1;
-	ctl->pool_max = ub->pool_target * 2;
+	ctl->pool_max = POOL_KEEP;
 	ctl->timer_armed = ~0ull;
 	for (unsigned int i = 0; i < UM_MAX_VCPUS; i++) {
 		struct ctl_vcpu *vc = &ctl->vcpu[i];
@@ -181,7 +192,6 @@ static int user_create(struct vm *vm, struct um_boot *boot)
 	ub->ctl_fd = ub->chan_fd = ub->text_fd = -1;
 	ub->own_pid_ns = getpid() == 1;
 	ub->max_spaces = MAX_SPACES;
-	ub->pool_target = vm->ncpus + 3;
 	memcpy(&ub->hdr, switcher_image, sizeof(ub->hdr));
 	assert(ub->hdr.magic == SWITCHER_MAGIC);
 	/* Stray kicks of a hostile guest reach us where we share its PID namespace. */
@@ -215,11 +225,15 @@ static int wait_home(struct user_backend *ub)
 {
 	struct pollfd pfd = {.fd = ub->vm->doorbell, .events = POLLIN};
 	uint64_t count;
+	int ret;
 
 	for (int ms = 0; ms < HOME_TIMEOUT_MS; ms++) {
 		/* Fetched as in user_poll(): who finds a bit set does not ring again. */
 		__atomic_exchange_n(&ub->ctl->requests, 0, __ATOMIC_SEQ_CST);
-		pool_run(ub);
+		ret = template_check(ub);
+		if (ret < 0 && ret != -EAGAIN)
+			return ret;
+		pool_collect(ub);
 		if (ub->space[CTL_HOME].announced)
 			return 0;
 		if (poll(&pfd, 1, 1) > 0 && read(ub->vm->doorbell, &count, sizeof(count)) < 0 && errno != EAGAIN)
@@ -245,6 +259,7 @@ static int user_start(struct vm *vm, uint64_t entry)
 	ub->ctl->space[CTL_HOME].active = 1;
 	__atomic_exchange_n(&carrier->word, CARRIER_GO, __ATOMIC_SEQ_CST);
 	futex(&carrier->word, FUTEX_WAKE, 1, NULL);
+	pool_run(ub);
 	return 0;
 }
 

@@ -13,6 +13,8 @@
 
 #include "user.h"
 
+#define POOL_TARGET_MIN 2
+#define POOL_TARGET_MAX 8
 #define FAILURES_MAX 8 /* then wait until something asks again */
 
 void pool_create(struct user_backend *ub, unsigned int index)
@@ -80,6 +82,19 @@ static unsigned int available(const struct user_backend *ub)
 	return n;
 }
 
+/*
+ * How many blank spaces to have at hand: few while nobody has had to wait for one, since a sandbox that runs one program
+ * needs one, and more each time somebody did.
+ */
+static void size_pool(struct user_backend *ub)
+{
+	if (!ub->pool_target)
+		ub->pool_target = POOL_TARGET_MIN;
+	else if (__atomic_load_n(&ub->ctl->blank_waiters, __ATOMIC_RELAXED) && ub->pool_target < POOL_TARGET_MAX)
+		ub->pool_target *= 2;
+	__atomic_store_n(&ub->ctl->pool_low, ub->pool_target / 2 + 1, __ATOMIC_RELAXED);
+}
+
 static void top_up(struct user_backend *ub)
 {
 	unsigned int have = available(ub), asked = 0;
@@ -101,7 +116,7 @@ void pool_submit(struct user_backend *ub)
 	futex(&ub->chan->req_seq, FUTEX_WAKE, 1, NULL);
 }
 
-static void collect(struct user_backend *ub)
+void pool_collect(struct user_backend *ub)
 {
 	for (unsigned int i = 0; i < ub->max_spaces; i++) {
 		collect_one(ub, i);
@@ -111,7 +126,8 @@ static void collect(struct user_backend *ub)
 
 void pool_run(struct user_backend *ub)
 {
-	collect(ub);
+	pool_collect(ub);
+	size_pool(ub);
 	top_up(ub);
 	ub->failures = 0;
 }
@@ -154,7 +170,7 @@ int pool_child_died(struct user_backend *ub, pid_t pid, int wait_status)
 		       (unsigned int)wait_status);
 		return -1;
 	}
-	collect(ub); /* it may be younger than our knowledge of it */
+	pool_collect(ub); /* it may be younger than our knowledge of it */
 	for (unsigned int i = 0; i < ub->max_spaces; i++) {
 		if (ub->space[i].state != REC_LIVE || atomic_load(&ub->space[i].pid) != pid)
 			continue;

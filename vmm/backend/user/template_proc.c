@@ -3,7 +3,7 @@
  * Makes the template process: a fork of the VMM that puts everything a space needs at its fixed place, gives up what is
  * the VMM's, and jumps into the switcher (switcher/template.c), where it serves.
  *
- * All steps of the child that can fail report an errno through the channel's `ready` word. Between fork and jump the
+ * All steps of the child that can fail report an errno through the channel's `ready` word. The VMM goes on meanwhile. Between fork and jump the
  * child runs ordinary C with the VMM's memory, single-threaded.
  */
 #include <errno.h>
@@ -20,8 +20,6 @@
 #include <sys/wait.h>
 
 #include "user.h"
-
-#define READY_TIMEOUT_S 10
 
 struct kernel_sigaction {
 	uint64_t handler;
@@ -166,23 +164,19 @@ static void __attribute__((noreturn)) child(struct user_backend *ub)
 	_exit(1);
 }
 
-static int wait_ready(struct user_backend *ub)
+int template_check(struct user_backend *ub)
 {
-	const struct timespec ts = {.tv_sec = 1};
-	uint32_t ready;
+	uint32_t ready = __atomic_load_n(&ub->chan->ready, __ATOMIC_ACQUIRE);
 
-	for (int tries = 0; tries < READY_TIMEOUT_S; tries++) {
-		ready = __atomic_load_n(&ub->chan->ready, __ATOMIC_ACQUIRE);
-		if (ready)
-			return ready == 1 ? 0 : (int)ready;
-		futex(&ub->chan->ready, FUTEX_WAIT, 0, &ts);
-		if (waitpid(ub->template_pid, NULL, WNOHANG) == ub->template_pid) {
-			ub->template_pid = 0;
-			ready = __atomic_load_n(&ub->chan->ready, __ATOMIC_ACQUIRE);
-			return ready && ready != 1 ? (int)ready : -ECHILD;
-		}
-	}
-	return -ETIMEDOUT;
+	if (ready == 1)
+		return 0;
+	if (ready)
+		return (int)ready;
+	if (waitpid(ub->template_pid, NULL, WNOHANG) != ub->template_pid)
+		return -EAGAIN;
+	ub->template_pid = 0;
+	ready = __atomic_load_n(&ub->chan->ready, __ATOMIC_ACQUIRE);
+	return ready && ready != 1 ? (int)ready : -ECHILD;
 }
 
 int template_spawn(struct user_backend *ub)
@@ -194,5 +188,5 @@ int template_spawn(struct user_backend *ub)
 	if (pid == 0)
 		child(ub);
 	ub->template_pid = pid;
-	return wait_ready(ub);
+	return 0;
 }

@@ -72,15 +72,19 @@ unsigned int filter_build(struct sock_filter *f, unsigned int max, const struct 
 /* template_proc.c */
 /* The switcher as it is linked into the VMM. */
 extern const uint8_t switcher_image[], switcher_image_end[];
-/* Forks the template and waits until it serves. Returns 0 or a negative errno. Single-threaded. */
+/* Forks the template. Returns 0 or a negative errno. Single-threaded. */
 int template_spawn(struct user_backend *ub);
+/* Has it come up? 0, -EAGAIN while it is on its way, or why it has not. */
+int template_check(struct user_backend *ub);
 
 /* pool.c; control thread */
 /* Asks the template for space @index. */
 void pool_create(struct user_backend *ub, unsigned int index);
 /* Tells the template about all that pool_create() asked for. */
 void pool_submit(struct user_backend *ub);
-/* Takes note of finished requests, sets affinities, tops the pool up. */
+/* Takes note of finished requests, sets affinities. */
+void pool_collect(struct user_backend *ub);
+/* The same, and tops the pool up. */
 void pool_run(struct user_backend *ub);
 /* A process has died: 1 ours and expected, 0 not ours, -1 ours and unexpected (the sandbox is ended). */
 int pool_child_died(struct user_backend *ub, pid_t pid, int wait_status);

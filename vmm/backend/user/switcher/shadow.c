@@ -18,6 +18,9 @@
 #define WINDOW_SHIFT 18
 #define WINDOW_PAGES 64
 #define WINDOW_SIZE (1ull << WINDOW_SHIFT)
+#define FIRST_PAGES 16 /* a window's first fault maps that much of it, the next one all of it */
+
+#define REPLACE_MAX (WINDOW_SIZE / 4) /* bytes; more is simply unmapped */
 
 #define DIR_MIN 128
 #define DIR_MAX 8192
@@ -229,6 +232,8 @@ static void map_run(struct ctl_space *sp, uint64_t address, const struct leaf *l
 	uint64_t start, bits;
 	struct dir_entry *e = dir_get(sp, address >> WINDOW_SHIFT);
 	int page = (address >> UM_PAGE_SHIFT) & (WINDOW_PAGES - 1), first = page, last = page, prot = HOST_PROT_READ;
+	int low = e->present ? 0 : page & ~(FIRST_PAGES - 1),
+	    high = e->present ? WINDOW_PAGES - 1 : low + FIRST_PAGES - 1;
 	long ret;
 
 	if (mapped(e, page, leaf) && DIR->spurious != (address >> UM_PAGE_SHIFT)) {
@@ -236,9 +241,9 @@ static void map_run(struct ctl_space *sp, uint64_t address, const struct leaf *l
 		DIR->spurious = address >> UM_PAGE_SHIFT;
 		return;
 	}
-	while (first > 0 && !mapped(e, first - 1, leaf) && continues(leaf, first - 1 - page))
+	while (first > low && !mapped(e, first - 1, leaf) && continues(leaf, first - 1 - page))
 		first--;
-	while (last < WINDOW_PAGES - 1 && !mapped(e, last + 1, leaf) && continues(leaf, last + 1 - page))
+	while (last < high && !mapped(e, last + 1, leaf) && continues(leaf, last + 1 - page))
 		last++;
 	if (leaf->flags & PTE_W)
 		prot |= HOST_PROT_WRITE;
@@ -387,7 +392,28 @@ static void for_range(uint64_t start, uint64_t end, uint32_t kind, struct hull *
 	}
 }
 
-static void flush_locked(uint64_t start, uint64_t len, uint32_t kind)
+/* Pages that were mapped and have been replaced are mapped anew in one step each, in place of unmapping and faulting.
+ */
+static void replace_locked(struct ctl_space *sp, uint64_t start, uint64_t end)
+{
+	for (uint64_t a = start; a < end; a += UM_PAGE_SIZE) {
+		struct dir_entry *e = dir_find(a >> WINDOW_SHIFT);
+		uint64_t bit = 1ull << ((a >> UM_PAGE_SHIFT) & (WINDOW_PAGES - 1));
+		struct leaf leaf;
+
+		if (!e || !(e->present & bit))
+			continue;
+		e->present &= ~bit;
+		e->write &= ~bit;
+		e->exec &= ~bit;
+		if (walk(READ_ONCE(CTL->root[sp - CTL->space]), a, &leaf) && allows(&leaf, 0))
+			map_run(sp, a, &leaf);
+		else
+			unmap(a, a + UM_PAGE_SIZE);
+	}
+}
+
+static void flush_locked(struct ctl_space *sp, uint64_t start, uint64_t len, uint32_t kind)
 {
 	struct hull h = {0};
 	uint64_t end = start + len;
@@ -400,6 +426,10 @@ static void flush_locked(uint64_t start, uint64_t len, uint32_t kind)
 		return;
 	if (kind == UM_FLUSH_WRPROTECT) {
 		for_range(start, end, kind, NULL, NULL);
+		return;
+	}
+	if (kind == UM_FLUSH_REPLACE && end - start <= REPLACE_MAX) {
+		replace_locked(sp, start, end);
 		return;
 	}
 	/* One call for all of it, unless that would reach over the supervisor's window or exceed what the filter lets
@@ -416,7 +446,7 @@ static void flush_locked(uint64_t start, uint64_t len, uint32_t kind)
 void shadow_flush(struct ctl_space *sp, uint64_t start, uint64_t len, uint32_t kind)
 {
 	mutex_lock(&sp->fill_lock, FUTEX_PRIVATE_);
-	flush_locked(start, len, kind);
+	flush_locked(sp, start, len, kind);
 	if (DIR->maps > MAPS_MAX)
 		drop_locked(sp);
 	mutex_unlock(&sp->fill_lock, FUTEX_PRIVATE_);
@@ -449,7 +479,7 @@ void shadow_drain(struct ctl_space *sp)
 		drop_locked(sp);
 	else
 		for (uint32_t i = 0; i < n; i++)
-			flush_locked(q[i].start, q[i].len, q[i].kind);
+			flush_locked(sp, q[i].start, q[i].len, q[i].kind);
 	store_release(&sp->q_done, seq);
 	mutex_unlock(&sp->fill_lock, FUTEX_PRIVATE_);
 	host_futex(&sp->q_done, FUTEX_WAKE_, INT32_MAX, NULL, 0);

@@ -396,7 +396,7 @@ long space_flush(struct ctl_vcpu *vc, uint64_t cr3, uint64_t start, uint64_t len
 {
 	int i = (int)vc->space;
 
-	if (kind > UM_FLUSH_WRPROTECT)
+	if (kind > UM_FLUSH_REPLACE)
 		return -EINVAL;
 	if (cr3)
 		i = find(cr3);
@@ -462,7 +462,7 @@ void keeper_start(uint32_t index)
 	self()->space_index = index;
 	for (uint32_t v = 0; v < n; v++)
 		spawn_here(v);
-	if (CTL->populate_end > CTL->populate_start)
+	if (index != CTL_HOME && CTL->populate_end > CTL->populate_start)
 		host3(HOST_madvise, (long)(UM_RAM_BASE + CTL->populate_start),
 		      (long)(CTL->populate_end - CTL->populate_start), HOST_MADV_POPULATE_READ);
 	WRITE_ONCE(CTL->state[index], SPACE_READY);
