@@ -10,6 +10,7 @@
 #include <gk/fork.h>
 #include <gk/futex.h>
 #include <gk/printk.h>
+#include <gk/ptrace.h>
 #include <gk/rseq.h>
 #include <gk/signal.h>
 #include <gk/slab.h>
@@ -91,6 +92,7 @@ static void become_leader(void)
 	pid_attach_task(p->pid, t);
 	t->pid = pid_get(p->pid);
 	p->leader = task_get(t);
+	ptrace_replace_leader(old);
 	spin_unlock(&task_lock);
 	pid_put(mine);
 	task_put(old);
@@ -191,6 +193,7 @@ static void commit(struct exec *e)
 static int do_exec(struct exec *e)
 {
 	int err = exec_read_head(e), depth = 0;
+	s32 old_tid;
 
 	while (!err) {
 		int script = exec_script(e);
@@ -206,10 +209,13 @@ static int do_exec(struct exec *e)
 		err = cred_exec(e->file, &e->cred, &e->secure);
 	if (!err)
 		err = elf_load(e);
+	old_tid = task_pid_nr(current);
 	if (!err)
 		err = de_thread();
-	if (!err)
+	if (!err) {
 		commit(e);
+		ptrace_exec(old_tid);
+	}
 	return err;
 }
 

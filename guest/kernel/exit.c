@@ -14,6 +14,7 @@
 #include <gk/ipc.h>
 #include <gk/mm.h>
 #include <gk/printk.h>
+#include <gk/ptrace.h>
 #include <gk/sched.h>
 #include <gk/signal.h>
 #include <gk/syscall.h>
@@ -173,12 +174,16 @@ static void exit_notify(void)
 	if (last && p->group_exit)
 		p->exit_code = p->group_exit_code;
 	spin_unlock(&p->siglock);
-	if (t != p->leader)
+	if (t != p->leader) {
+		ptrace_exit_tracee(t, t->exit_code);
 		pid_detach_task(t->pid);
-	if (last)
+	}
+	if (last) {
+		ptrace_exit_tracee(p->leader, p->exit_code);
 		process_died(p, &dead);
-	else if (p->group_exec_task)
+	} else if (p->group_exec_task) {
 		wake_up_task(p->group_exec_task);
+	}
 	spin_unlock(&task_lock);
 	if (last)
 		wake_up_all(&p->pid->pidfd_wait);
@@ -189,6 +194,7 @@ static void exit_notify(void)
 /* What belongs to the process as a whole; while its last thread still can sleep. */
 static void exit_process_parts(struct process *p, u32 status)
 {
+	ptrace_exit_tracer();
 	itimers_exit(p);
 	posix_timers_exit(p);
 	sysv_exit_process(p);
@@ -204,6 +210,7 @@ void do_exit(u32 wait_status)
 
 	if (!t->mm && p->live == 0)
 		panic("a kernel task ends");
+	ptrace_event(PTRACE_EVENT_EXIT, wait_status);
 	signals_exit_thread();
 	t->exit_code = wait_status;
 	last = atomic_sub_return(&p->live, 1) == 0;

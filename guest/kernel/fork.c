@@ -6,6 +6,7 @@
  * and cannot fail halfway. References: one for being alive (dropped when it has left its vCPU for good), the process holds one
  * on its leader. Namespaces are not offered: their flags are -EPERM, as for a program without privileges.
  */
+#include <gk/acct.h>
 #include <gk/errno.h>
 #include <gk/fork.h>
 #include <gk/fpu.h>
@@ -13,6 +14,7 @@
 #include <gk/init.h>
 #include <gk/mm.h>
 #include <gk/printk.h>
+#include <gk/ptrace.h>
 #include <gk/rseq.h>
 #include <gk/sched.h>
 #include <gk/seccomp.h>
@@ -558,6 +560,8 @@ long kernel_clone(const struct kernel_clone_args *a)
 	struct task *t = copy_task(a);
 	struct file *pidfile = NULL;
 	int pidfd = -1, err;
+	u32 event = ptrace_clone_event(a->flags, a->exit_signal);
+	bool traced = ptrace_event_wanted(event) && !(a->flags & CLONE_UNTRACED);
 	long nr;
 
 	if (IS_ERR(t))
@@ -573,6 +577,10 @@ long kernel_clone(const struct kernel_clone_args *a)
 	err = publish(t, a);
 	if (err)
 		goto err_pidfd;
+	if (!(a->flags & CLONE_THREAD))
+		itimers_new_process(t->process);
+	if (traced || (a->flags & CLONE_PTRACE))
+		ptrace_new_task(t);
 	if (pidfile)
 		fd_install(pidfd, pidfile);
 	if ((a->flags & CLONE_PARENT_SETTID) && put_user((s32)nr, a->parent_tid)) {
@@ -583,9 +591,12 @@ long kernel_clone(const struct kernel_clone_args *a)
 	else
 		t->vfork_done = true;
 	sched_new_task(t);
+	if (traced)
+		ptrace_event(event, (u64)nr);
 	if (a->flags & CLONE_VFORK) {
 		wait_for_vfork(t);
 		task_put(t);
+		ptrace_event(PTRACE_EVENT_VFORK_DONE, (u64)nr);
 	}
 	return nr;
 

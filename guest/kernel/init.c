@@ -29,6 +29,7 @@ void gk_init(struct um_boot *b)
 	pid_init();
 	fork_init();
 	futex_init();
+	uname_init();
 	mm_init();
 	pagecache_init();     /* starts a kernel task */
 	direct_init();

@@ -7,6 +7,7 @@
  * hold locks. Locks: task_lock for the family and process groups, outside siglock.
  */
 #include <gk/cred.h>
+#include <gk/ptrace.h>
 #include <gk/string.h>
 
 #include "signal_internal.h"
@@ -35,6 +36,12 @@ static void continue_process(struct process *p)
 	p->stop_count = 0;
 	for_each_thread(t, p) {
 		t->jobctl &= ~(JOBCTL_STOP_PENDING | JOBCTL_STOPPED | JOBCTL_STOP_DEQUEUED);
+		if (t->jobctl & JOBCTL_LISTENING) { /* its tracer hears of it by another stop */
+			t->jobctl &= ~JOBCTL_LISTENING;
+			t->jobctl |= JOBCTL_TRAP_STOP;
+			set_task_work(t, WORK_SIGNAL);
+			ptrace_end_listening(t);
+		}
 		try_wake_up(t, TASK_STOPPED);
 	}
 }
@@ -132,6 +139,7 @@ bool do_signal_stop(int sig)
 {
 	struct task *t = current;
 	struct process *p = t->process;
+	int stop_sig;
 
 	if (!(t->jobctl & JOBCTL_STOP_PENDING)) {
 		/* SIGCONT or a kill came while siglock was not held. */
@@ -140,6 +148,14 @@ bool do_signal_stop(int sig)
 		stop_begin(p, sig);
 	}
 	t->jobctl &= ~(JOBCTL_STOP_PENDING | JOBCTL_STOP_DEQUEUED);
+	if (t->ptrace) { /* stops for its tracer instead */
+		stop_sig = (int)p->stopping_sig;
+		if (!stop_sig)
+			stop_sig = (int)p->group_stop_sig;
+		stop_counted(p);
+		ptrace_group_stop(stop_sig ? stop_sig : SIGSTOP);
+		return true;
+	}
 	t->jobctl |= JOBCTL_STOPPED;
 	set_current_state(TASK_STOPPED);
 	if (stop_counted(p)) {

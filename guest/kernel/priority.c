@@ -112,7 +112,7 @@ static long priority(int which, s32 who, struct prio_op *op)
 
 SYSCALL3(setpriority, int, which, s32, who, int, nice)
 {
-	struct prio_op op = { .set = true, .nice = MIN(MAX(nice, NICE_MIN), NICE_MAX) };
+	struct prio_op op = { .set = true, .nice = nice < NICE_MIN ? NICE_MIN : MIN(nice, NICE_MAX) };
 
 	return priority(which, who, &op);
 }

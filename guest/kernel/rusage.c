@@ -9,6 +9,7 @@
 #include <gk/errno.h>
 #include <gk/fs.h>
 #include <gk/mm.h>
+#include <gk/sched.h>
 #include <gk/string.h>
 #include <gk/syscall.h>
 #include <gk/uaccess.h>
@@ -21,16 +22,7 @@
 
 u64 task_cpu_ns(const struct task *t)
 {
-	u64 ns = READ_ONCE(t->sum_exec_ns), now;
-
-	if (READ_ONCE(t->on_cpu)) {
-		u64 start = READ_ONCE(t->slice_start);
-
-		now = ktime_mono();
-		if (now > start)
-			ns += now - start;
-	}
-	return ns;
+	return sched_exec_ns(t);
 }
 
 void account_sample_begin(struct task *t)

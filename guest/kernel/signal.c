@@ -8,6 +8,7 @@
  */
 #include <gk/cred.h>
 #include <gk/errno.h>
+#include <gk/ptrace.h>
 #include <gk/slab.h>
 #include <gk/string.h>
 #include <gk/uaccess.h>
@@ -177,11 +178,20 @@ static bool get_signal(struct taken_signal *s)
 		}
 		if ((t->jobctl & JOBCTL_STOP_PENDING) && do_signal_stop(0))
 			continue;
+		if (t->jobctl & JOBCTL_TRAP_STOP) {
+			ptrace_group_stop((int)p->group_stop_sig);
+			continue;
+		}
 		s->sig = dequeue_signal(t, t->blocked, &s->info);
 		if (!s->sig) {
 			recalc_signal_work(t);
 			spin_unlock(&p->siglock);
 			return false;
+		}
+		if (t->ptrace && s->sig != SIGKILL) {
+			s->sig = ptrace_signal(s->sig, &s->info);
+			if (!s->sig || p->group_exit)
+				continue;
 		}
 		forced = sigset_has(p->sig_forced, s->sig);
 		p->sig_forced &= ~sigbit(s->sig);

@@ -6,6 +6,7 @@
 #include <gk/acct.h>
 #include <gk/errno.h>
 #include <gk/printk.h>
+#include <gk/ptrace.h>
 #include <gk/seccomp.h>
 #include <gk/strace.h>
 #include <gk/syscall_table.h>
@@ -37,11 +38,16 @@ void syscall_dispatch_slow(struct pt_regs *regs)
 
 	if ((current->acct_entries & (ACCT_SAMPLE - 1)) == 0)
 		account_sample_begin(current);
+	if ((work & WORK_TRACE_SYSCALL) && !ptrace_syscall_enter(regs))
+		goto out;
 	if ((work & WORK_SECCOMP) && !seccomp_enter(regs))
-		return;
+		goto out;
 	if (work & WORK_STRACE)
 		strace_enter(regs);
 	regs->rax = (u64)dispatch(regs);
 	if (work & WORK_STRACE)
 		strace_exit(regs);
+out:
+	if (READ_ONCE(current->work) & WORK_TRACE_SYSCALL)
+		ptrace_syscall_exit(regs);
 }

@@ -7,6 +7,7 @@
 #include <gk/errno.h>
 #include <gk/fork.h>
 #include <gk/fs.h>
+#include <gk/ptrace.h>
 #include <gk/signal.h>
 #include <gk/string.h>
 #include <gk/syscall.h>
@@ -49,6 +50,30 @@ static bool eligible(const struct wait_request *w, const struct process *p)
 	if (w->pgrp && p->pgrp != w->pgrp)
 		return false;
 	return (w->options & WALL_) || is_clone == !!(w->options & WCLONE_);
+}
+
+/* For ptrace_wait(): tracees are eligible whatever they are clones of. */
+static bool wants_tracee(void *arg, s32 tid, struct pid *pgrp)
+{
+	const struct wait_request *w = arg;
+
+	return (!w->pid || w->pid == tid) && (!w->pgrp || w->pgrp == pgrp);
+}
+
+/* task_lock held. What current's process traces; like look(). */
+static int look_at_tracees(struct wait_request *w)
+{
+	struct ptrace_report r;
+	int ret = ptrace_wait(wants_tracee, w, w->options & WNOWAIT, w->options & WEXITED, &r);
+
+	if (ret > 0) {
+		w->child = r.tid;
+		w->status = r.status;
+		w->code = r.code;
+		w->uid = r.uid;
+		memset(&w->ru, 0, sizeof(w->ru));
+	}
+	return ret;
 }
 
 /* task_lock held */
@@ -115,11 +140,14 @@ static int look(struct wait_request *w, struct process **reaped)
 			break;
 		}
 		ret = 0;
-		if (check_jobctl(w, p)) {
+		/* One that we trace tells of its stops itself. */
+		if (!ptrace_is_ours(p->leader) && check_jobctl(w, p)) {
 			ret = 1;
 			break;
 		}
 	}
+	if (ret <= 0 && me->ptraced)
+		ret = MAX(ret, look_at_tracees(w));
 	spin_unlock(&task_lock);
 	return ret;
 }
@@ -197,6 +225,8 @@ static s32 info_status(const struct wait_request *w)
 		return (s32)(w->status >> 8 & 0xff);
 	case CLD_STOPPED:
 		return (s32)(w->status >> 8 & 0xff);
+	case CLD_TRAPPED:
+		return (s32)(w->status >> 8);
 	case CLD_CONTINUED:
 		return SIGCONT;
 	default:

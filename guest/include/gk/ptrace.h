@@ -25,13 +25,16 @@ void ptrace_syscall_exit(struct pt_regs *regs);
 bool ptrace_seccomp(u32 data);
 /* Tells the tracer of @event if it asked for that; @message is what PTRACE_GETEVENTMSG gives. */
 void ptrace_event(u32 event, u64 message);
+bool ptrace_event_wanted(u32 event);
 
-/* fork: @child exists and has not run. Attaches it when current's tracer wants to trace what current makes (clone flags). */
-void ptrace_new_task(struct task *child, u64 clone_flags);
+/* fork: @child exists and has not run; current's tracer, if there is one, traces it too. */
+void ptrace_new_task(struct task *child);
 /* The PTRACE_EVENT_* of a clone with these flags and exit signal. */
 u32 ptrace_clone_event(u64 clone_flags, int exit_signal);
 /* exec succeeded: PTRACE_EVENT_EXEC with @old_tid, or SIGTRAP for those who have not asked for events. */
 void ptrace_exec(s32 old_tid);
+/* task_lock held: current has taken the number of @old, the leader that is gone. */
+void ptrace_replace_leader(struct task *old);
 
 /* current traces others: lets them all go (kills those with PTRACE_O_EXITKILL). Early in do_exit(), no lock held. */
 void ptrace_exit_tracer(void);
@@ -46,7 +49,6 @@ struct ptrace_report {
 	s32 tid;
 	u32 status; /* as wait4 reports it */
 	s32 code;   /* CLD_* */
-	struct task *task; /* valid under task_lock; NULL if gone */
 	u32 uid;
 };
 /*
@@ -55,6 +57,8 @@ struct ptrace_report {
  */
 int ptrace_wait(bool (*wants)(void *arg, s32 tid, struct pid *pgrp), void *arg, bool keep, bool exits,
 		struct ptrace_report *r);
+/* task_lock held: does current's process trace @t? */
+bool ptrace_is_ours(const struct task *t);
 /* Who traces @t, for /proc (0: nobody). No lock held. */
 s32 ptrace_tracer_nr(struct task *t);
 /* May current look into @t as a tracer could (PTRACE_MODE_ATTACH)? 0 or -EPERM. No lock held. */
@@ -64,5 +68,7 @@ int ptrace_may_access(struct task *t);
 int ptrace_signal(int sig, struct siginfo *info);
 /* jobctl.c: current, siglock held (dropped and retaken): the group stops, or PTRACE_INTERRUPT. */
 void ptrace_group_stop(int sig);
+/* jobctl.c: siglock held. @t's stop under PTRACE_LISTEN ends. */
+void ptrace_end_listening(struct task *t);
 
 #endif

@@ -115,6 +115,7 @@ struct process {
 	struct rusage_acct acct_dead; /* of threads that have exited; siglock */
 	struct rusage_acct acct_children;
 	ktime_t start_time;           /* boot clock */
+	struct ptrace_state *ptraced; /* task_lock: whom it traces */
 	struct posix_timers *posix_timers; /* siglock; kernel/posix_timer.c */
 	struct itimers *itimers;      /* siglock; kernel/itimer.c */
 	struct pid *tty_old_pgrp;
@@ -196,7 +197,8 @@ struct task {
 	struct rusage_acct acct;      /* own */
 	ktime_t start_time;
 	u64 acct_stamp;               /* gk/acct.h: CPU time at the entry that is being measured, or 0 */
-	struct ptrace_state *ptrace;  /* NULL: not traced */
+	struct ptrace_state *ptrace;  /* NULL: not traced; task_lock and siglock to change */
+	int ptrace_sig;               /* siglock: what the tracer lets it go with */
 	u32 uaccess_depth;
 	u32 no_faults;                /* > 0: copies from and to programs fail instead of faulting pages in */
 	bool no_reclaim;              /* frees memory itself: allocations do not reclaim (mm/reclaim.c) */
