@@ -77,6 +77,7 @@ static const struct rule control_thread[] = {
 };
 
 static const struct rule file_workers[] = {
+	{SYS_tgkill, "kicks (the PID namespace bounds it)"},
 	{SYS_fallocate, "of files; the rest of the list comes from the file server"},
 };
 

@@ -213,15 +213,11 @@ void fs_free(struct fs *fs)
 }
 
 static const int syscalls[] = {
-	/* files, by held descriptor and one name */
-	SYS_openat, SYS_openat2, SYS_close, SYS_statx, SYS_newfstatat, SYS_fstat, SYS_fstatfs, SYS_readlinkat,
+	SYS_openat, SYS_openat2, SYS_statx, SYS_newfstatat, SYS_fstat, SYS_fstatfs, SYS_readlinkat,
 	SYS_getdents64, SYS_lseek, SYS_preadv, SYS_pwritev, SYS_ftruncate, SYS_fallocate, SYS_fsync, SYS_fdatasync,
 	SYS_syncfs, SYS_copy_file_range, SYS_fchmod, SYS_fchmodat, SYS_fchown, SYS_fchownat, SYS_utimensat, SYS_mkdirat,
 	SYS_mknodat, SYS_symlinkat, SYS_linkat, SYS_unlinkat, SYS_renameat2, SYS_fgetxattr, SYS_fsetxattr, SYS_flistxattr,
 	SYS_fremovexattr, SYS_fcntl, SYS_flock,
-	/* threads and memory */
-	SYS_futex, SYS_mmap, SYS_munmap, SYS_mprotect, SYS_madvise, SYS_brk, SYS_exit, SYS_rt_sigprocmask, SYS_rseq,
-	SYS_set_robust_list, SYS_sched_yield,
 };
 
 const int *fs_syscalls(size_t *count)

@@ -60,7 +60,7 @@ void fs_stop(struct fs *fs);
 /* Stops and frees everything. Accepts NULL. */
 void fs_free(struct fs *fs);
 
-/* System calls the workers make, for the jail's filter: *@count numbers. */
+/* System calls the workers make for files, for the jail's filter (what every thread needs not among them): *@count numbers. */
 const int *fs_syscalls(size_t *count);
 
 #endif
