@@ -46,7 +46,7 @@ struct um_ctl_hdr {
 
 struct um_ctl_signal {
 	uint32_t signo; /* 1..64, Linux x86-64 numbers */
-	int32_t pid;    /* 1: the first process; -1: its foreground process group (tty) */
+	int32_t pid;    /* 1: the first process; -1: the terminal's foreground process group, or without one the first's group */
 };
 
 struct um_ctl_winsize {
@@ -64,6 +64,7 @@ struct um_ctl_exit {
  *   env=NAME=VALUE   one per variable, in order
  *   cwd=PATH
  *   uid= gid= groups=1,2,3 umask=octal
+ *   init=1           the first process is an init: signals it does not handle do not kill it (default: they do)
  *   hostname=NAME
  *   tty=1            the console is a terminal (UM_CON_TTY); else stdin/stdout/stderr are streams
  *   stdio=N:KIND     what host stream N is: file, pipe, chr, null, closed

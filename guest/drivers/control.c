@@ -41,6 +41,8 @@ static void host_signal(const struct um_ctl_signal *s)
 		return;
 	if (s->pid == -1 && t && t->pgrp)
 		tty_signal_foreground(t, (int)s->signo);
+	else if (s->pid == -1)
+		send_signal_host_group((int)s->signo, init_process);
 	else
 		send_signal_host((int)s->signo, init_process);
 }

@@ -140,6 +140,7 @@ static int set_identity(void)
 	cred_commit(c);
 	current->fs->umask = config_number("umask", 022, 8) & 0777;
 	current->no_new_privs = config_number("no_new_privs", 0, 10);
+	init_protected = config_number("init", 0, 10);
 	return 0;
 }
 

@@ -32,6 +32,7 @@
 spinlock_t task_lock;
 struct list_head all_processes = LIST_HEAD_INIT(all_processes);
 struct process *init_process;
+bool init_protected;
 static struct slab_cache *task_cache, *process_cache;
 
 /* What kernel and idle tasks belong to: no limits, never seen. */

@@ -26,7 +26,7 @@ static inline bool valid_signal(int sig)
 /* The first program: what it does not handle does not kill it, unless it was forced (sig_forced). */
 static inline bool is_unkillable(const struct process *p)
 {
-	return p == init_process;
+	return p == init_process && init_protected;
 }
 
 /* sigqueue.c; siglock of the receiver held */

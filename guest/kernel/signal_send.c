@@ -231,6 +231,16 @@ int send_signal_host(int sig, struct process *p)
 	return send_process(sig, NULL, p, true);
 }
 
+void send_signal_host_group(int sig, struct process *of)
+{
+	struct process *p;
+
+	spin_lock(&task_lock);
+	list_for_each_entry(p, &of->pgrp->pgrp, pgrp_link)
+		send_process(sig, NULL, p, p == of);
+	spin_unlock(&task_lock);
+}
+
 int send_signal_pgrp(int sig, const struct siginfo *info, struct pid *pgrp)
 {
 	int ret = -ESRCH;

@@ -110,6 +110,7 @@ int send_signal_process(int sig, const struct siginfo *info, struct process *p);
 int send_signal_pgrp(int sig, const struct siginfo *info, struct pid *pgrp);      /* 0 if anyone got it, else -ESRCH */
 /* From outside the sandbox: like send_signal_process(), and acts on the first program by default too. */
 int send_signal_host(int sig, struct process *p);
+void send_signal_host_group(int sig, struct process *of); /* to the process group of @of */
 /* A fault of the current program: cannot be blocked or ignored. */
 void force_signal_fault(int sig, int code, u64 addr);
 void force_signal(int sig);

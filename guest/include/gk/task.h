@@ -260,6 +260,7 @@ int for_each_process_do(int (*fn)(struct process *p, void *arg), void *arg);
 /* The first process/task with number >= @from (reference), for /proc listings. */
 struct process *process_next(s32 from);
 extern struct process *init_process;
+extern bool init_protected; /* signals it does not handle do not kill init_process, as in a container; set before it starts */
 
 /* kernel/sched.c */
 void schedule(void);                 /* gives up the vCPU according to current->state */
