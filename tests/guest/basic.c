@@ -358,9 +358,35 @@ static void test_kick(void)
 	log_printf("ok kick");
 }
 
+/* Sleeps with and without deadline while somebody stops and continues the host's processes. */
+static void test_sleep(u64 seconds)
+{
+	static u32 word;
+	u64 start = now_ns(), wakes = 0;
+
+	while (now_ns() - start < seconds * 1000000000) {
+		u64 before = now_ns();
+
+		hypercall(UM_HC_SET_TIMER, before + 50000000, 0, 0, 0);
+		while (!pending())
+			hypercall(PVM_HC_IRQ_HALT, 0, 0, 0, 0);
+		CHECK(now_ns() - before >= 49000000);
+		before = now_ns();
+		while (hypercall(UM_HC_WAIT, (u64)&word, 0, 50000000, 0) != -ETIMEDOUT)
+			wakes++;
+		CHECK(now_ns() - before >= 49000000);
+	}
+	log_printf("ok sleep");
+}
+
 void mini_main(void)
 {
 	u64 cr3;
+
+	if (option_num("sleep", 0)) {
+		test_sleep(option_num("sleep", 0));
+		return;
+	}
 
 	log_printf("basic: %u vcpus, %lu MiB", boot->ncpus, boot->ram_bytes >> 20);
 	CHECK(hypercall(12345, 0, 0, 0, 0) < 0);
