@@ -174,9 +174,8 @@ static bool read_one(struct pipe *p, struct iov_iter *it, ssize_t *done)
 	return n == want && it->count;
 }
 
-static ssize_t pipe_read(struct file *f, struct iov_iter *it, loff_t *pos)
+ssize_t pipe_take(struct pipe *p, struct iov_iter *it, bool nonblock)
 {
-	struct pipe *p = f->private;
 	bool was_full = false;
 	ssize_t done = 0;
 	int err;
@@ -193,7 +192,7 @@ static ssize_t pipe_read(struct file *f, struct iov_iter *it, loff_t *pos)
 		}
 		if (done || !p->writers)
 			break;
-		err = pipe_wait_data(p, f->flags & O_NONBLOCK);
+		err = pipe_wait_data(p, nonblock);
 		if (err) {
 			done = err;
 			break;
@@ -202,9 +201,16 @@ static ssize_t pipe_read(struct file *f, struct iov_iter *it, loff_t *pos)
 	mutex_unlock(&p->lock);
 	if (was_full)
 		pipe_wake_writers(p);
-	if (done > 0)
-		file_accessed(f);
 	return done;
+}
+
+static ssize_t pipe_read(struct file *f, struct iov_iter *it, loff_t *pos)
+{
+	ssize_t n = pipe_take(f->private, it, f->flags & O_NONBLOCK);
+
+	if (n > 0)
+		file_accessed(f);
+	return n;
 }
 
 /*
@@ -254,10 +260,8 @@ static ssize_t write_page(struct pipe *p, struct iov_iter *it, bool packet)
 	return n;
 }
 
-static ssize_t pipe_write(struct file *f, struct iov_iter *it, loff_t *pos)
+ssize_t pipe_give(struct pipe *p, struct iov_iter *it, bool packet, bool nonblock)
 {
-	struct pipe *p = f->private;
-	bool packet = f->flags & O_DIRECT;
 	ssize_t done = 0, n = 0;
 
 	if (!it->count)
@@ -277,19 +281,26 @@ static ssize_t pipe_write(struct file *f, struct iov_iter *it, loff_t *pos)
 		if (!it->count)
 			break;
 		if (pipe_full(p)) {
-			if (!(f->flags & O_NONBLOCK) && done)
+			if (!nonblock && done)
 				pipe_wake_readers(p);
-			n = pipe_wait_room(p, f->flags & O_NONBLOCK);
+			n = pipe_wait_room(p, nonblock);
 		} else {
 			n = write_page(p, it, packet);
 		}
 	}
 	mutex_unlock(&p->lock);
-	if (done) {
+	if (done)
 		pipe_wake_readers(p);
-		inode_update_time(f->inode);
-	}
 	return done ? done : n;
+}
+
+static ssize_t pipe_write(struct file *f, struct iov_iter *it, loff_t *pos)
+{
+	ssize_t n = pipe_give(f->private, it, f->flags & O_DIRECT, f->flags & O_NONBLOCK);
+
+	if (n > 0)
+		inode_update_time(f->inode);
+	return n;
 }
 
 static u32 pipe_poll(struct file *f, struct poll_table *pt)

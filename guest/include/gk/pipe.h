@@ -9,6 +9,7 @@
 
 struct file;
 struct inode;
+struct iov_iter;
 
 #define PIPE_BUF 4096u
 #define PIPE_DEF_BUFS 16u
@@ -68,6 +69,9 @@ static inline struct pipe_buf *pipe_slot(struct pipe *p, u32 i)
 	return &p->bufs[i & (p->nr_bufs - 1)];
 }
 
+/* What read and write of a pipe do: bytes or -errno. @packet: each write keeps its own boundaries. */
+ssize_t pipe_take(struct pipe *p, struct iov_iter *it, bool nonblock);
+ssize_t pipe_give(struct pipe *p, struct iov_iter *it, bool packet, bool nonblock);
 /* Lock held. Drops the oldest buffer, which must be empty or unwanted. */
 void pipe_drop_tail(struct pipe *p);
 /* Sleep until there is data (or no writer), or room (or no reader). Lock held before and after. 0, -EAGAIN, -ERESTARTSYS. */
