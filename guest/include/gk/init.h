@@ -45,7 +45,8 @@ void devpts_init(void);
 void pipe_init(void);
 void epoll_init(void);
 void inotify_init(void);
-/* net/ */ void net_init(void);
+/* net/ */ void net_init(void); /* registers the families */
+void unix_init(void);
 /* ipc/ */ void sysv_init(void);
 void mqueue_init(void);
 /* drivers/ */ void virtq_init(void);
