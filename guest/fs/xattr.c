@@ -59,7 +59,7 @@ int vfs_setxattr(struct dentry *d, const char *name, const void *val, size_t siz
 	if (!i->ops || !i->ops->setxattr)
 		return -EOPNOTSUPP;
 	down_write(&i->lock);
-	err = i->ops->setxattr(i, name, val, size, flags);
+	err = i->ops->setxattr(d, i, name, val, size, flags);
 	if (!err)
 		i->ctime = current_time();
 	up_write(&i->lock);
@@ -83,7 +83,7 @@ int vfs_removexattr(struct dentry *d, const char *name)
 	if (!i->ops || !i->ops->removexattr)
 		return -EOPNOTSUPP;
 	down_write(&i->lock);
-	err = i->ops->removexattr(i, name);
+	err = i->ops->removexattr(d, i, name);
 	if (!err)
 		i->ctime = current_time();
 	up_write(&i->lock);

@@ -181,8 +181,8 @@ extern const struct inode_ops fuse_file_iops;
 extern const struct file_ops fuse_file_fops;
 extern const struct mapping_ops fuse_mapping_ops;
 ssize_t fuse_getxattr(struct inode *inode, const char *name, void *buf, size_t size);
-int fuse_setxattr(struct inode *inode, const char *name, const void *val, size_t size, u32 flags);
+int fuse_setxattr(struct dentry *d, struct inode *inode, const char *name, const void *val, size_t size, u32 flags);
 ssize_t fuse_listxattr(struct inode *inode, char *buf, size_t size);
-int fuse_removexattr(struct inode *inode, const char *name);
+int fuse_removexattr(struct dentry *d, struct inode *inode, const char *name);
 
 #endif

@@ -49,7 +49,7 @@ ssize_t fuse_listxattr(struct inode *inode, char *buf, size_t size)
 	return ask(&c, buf, size);
 }
 
-int fuse_setxattr(struct inode *inode, const char *name, const void *val, size_t size, u32 flags)
+int fuse_setxattr(struct dentry *d, struct inode *inode, const char *name, const void *val, size_t size, u32 flags)
 {
 	const struct fuse_setxattr_in in = { .size = (u32)size, .flags = flags };
 	const struct fuse_call c = { .opcode = FUSE_SETXATTR,
@@ -65,7 +65,7 @@ int fuse_setxattr(struct inode *inode, const char *name, const void *val, size_t
 	return fuse_call_exact(&c);
 }
 
-int fuse_removexattr(struct inode *inode, const char *name)
+int fuse_removexattr(struct dentry *d, struct inode *inode, const char *name)
 {
 	const struct fuse_call c = { .opcode = FUSE_REMOVEXATTR,
 				     .nodeid = fuse_i(inode)->nodeid,

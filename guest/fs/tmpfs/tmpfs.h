@@ -51,9 +51,9 @@ extern const struct mapping_ops tmpfs_mapping_ops;
 
 /* xattr.c */
 ssize_t tmpfs_getxattr(struct inode *i, const char *name, void *buf, size_t size);
-int tmpfs_setxattr(struct inode *i, const char *name, const void *val, size_t size, u32 flags);
+int tmpfs_setxattr(struct dentry *d, struct inode *i, const char *name, const void *val, size_t size, u32 flags);
 ssize_t tmpfs_listxattr(struct inode *i, char *buf, size_t size);
-int tmpfs_removexattr(struct inode *i, const char *name);
+int tmpfs_removexattr(struct dentry *d, struct inode *i, const char *name);
 void tmpfs_free_xattrs(struct tmpfs_inode *ti);
 
 /* super.c */

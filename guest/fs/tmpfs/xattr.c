@@ -67,7 +67,7 @@ static struct tmpfs_xattr *xattr_new(const char *name, const void *val, size_t s
 	return x;
 }
 
-int tmpfs_setxattr(struct inode *i, const char *name, const void *val, size_t size, u32 flags)
+int tmpfs_setxattr(struct dentry *d, struct inode *i, const char *name, const void *val, size_t size, u32 flags)
 {
 	struct tmpfs_inode *ti = tmpfs_i(i);
 	struct tmpfs_xattr *x, **p, *old = NULL;
@@ -121,7 +121,7 @@ ssize_t tmpfs_listxattr(struct inode *i, char *buf, size_t size)
 	return ret ? ret : (ssize_t)n;
 }
 
-int tmpfs_removexattr(struct inode *i, const char *name)
+int tmpfs_removexattr(struct dentry *d, struct inode *i, const char *name)
 {
 	struct tmpfs_inode *ti = tmpfs_i(i);
 	struct tmpfs_xattr **p, *x;

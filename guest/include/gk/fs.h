@@ -207,9 +207,9 @@ struct inode_ops {
 	/* NULL: generic mode bits. 0, -EACCES, -EROFS... */
 	int (*permission)(struct inode *inode, u32 mask);
 	ssize_t (*getxattr)(struct inode *inode, const char *name, void *buf, size_t size);
-	int (*setxattr)(struct inode *inode, const char *name, const void *val, size_t size, u32 flags);
+	int (*setxattr)(struct dentry *d, struct inode *inode, const char *name, const void *val, size_t size, u32 flags);
 	ssize_t (*listxattr)(struct inode *inode, char *buf, size_t size);
-	int (*removexattr)(struct inode *inode, const char *name);
+	int (*removexattr)(struct dentry *d, struct inode *inode, const char *name);
 };
 
 struct file_ops {
