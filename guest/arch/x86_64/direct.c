@@ -2,18 +2,19 @@
 /*
  * Direct switch: patched twins of text pages.
  *
- * A site is `mov $nr,%eax; syscall` (b8 imm32 0f 05) or `xor %eax,%eax; syscall` (31 c0 0f 05). In the first, the five bytes
- * of the mov become ff 24 25 lo hi, which together with the untouched 0f 05 is `jmp *0x050fhhll`: an indirect jump through
- * a table at DIRECT_TABLE, from any address, so that one twin serves every process. In the second, the two bytes of the xor
- * become a short jump to padding behind an unconditional ret, where the same seven bytes are written. The 0f 05 stays a
- * valid instruction: restarts (RIP - 2) and jumps straight to it trap as ever.
+ * A site is a syscall instruction (0f 05) behind instructions that can run elsewhere just as well: mostly `mov $nr,%eax`,
+ * sometimes with a few register moves after it (see lead_length()). The last five bytes before the 0f 05 become ff 24 25 lo hi,
+ * which together with the untouched 0f 05 is `jmp *0x050fhhll`: an indirect jump through a table at DIRECT_TABLE, from any
+ * address, so that one twin serves every process. What stood there (the lead) moves to the stub. Where there is only
+ * `xor %eax,%eax`, its two bytes become a short jump to padding behind an unconditional ret, where the seven bytes are
+ * written. The 0f 05 stays a valid instruction: restarts (RIP - 2) and jumps straight to it trap as ever.
  *
  * Every site has a slot: an entry of the table (the same for all), a stub in kernel memory, and in each process a return
  * address (direct_mm.ret[], reached through GS: struct cpu.direct_ret, which mm_switch() sets). The slot of a page belongs to one address in a
  * process; a second mapping of the page elsewhere gets the original.
  *
  *	site:   jmp *table(slot)
- *	stub:   mov $nr,%eax; mov $slot*8,%r11d; jmp direct_common
+ *	stub:   the lead; mov $slot*8,%r11d; jmp direct_common
  *	common: rcx = cpu->direct_ret[slot]; jmp *cpu->direct_entry     (arch/x86_64/entry.S)
  *
  * Locks: direct_lock (slots, making and freeing twins) is a leaf.
@@ -30,9 +31,10 @@
 #include <gk/task.h>
 
 #define NR_SLOTS (DIRECT_TABLE_SIZE / 8)
-#define STUB_BYTES 16
-#define SITES_MAX 128 /* in one page; more stay unpatched */
-#define NR_MAX 512    /* no system call has a higher number: such a mov is no site */
+#define STUB_BYTES 32
+#define LEAD_MAX 20     /* bytes of instructions that move to the stub */
+#define SITES_MAX 128  /* in one page; more stay unpatched */
+#define NR_MAX 512     /* no system call has a higher number: such a mov is no site */
 
 #define TABLE_ORDER 4
 _Static_assert(DIRECT_TABLE_SIZE == PAGE_SIZE << TABLE_ORDER, "one block");
@@ -121,27 +123,111 @@ static u32 find_padding(const u8 *text, u32 site)
 	return 0;
 }
 
-/* Is there a `mov $nr,%eax; syscall` at @i? A byte before that could be a prefix of the mov rules it out. */
-static bool is_mov_site(const u8 *text, u32 i)
+/*
+ * The length of the instruction at @p if it is one of the few that may stand between the mov and the syscall and that mean the
+ * same at any address: moves and logic between registers, with small immediates, loads and stores not relative to RIP. Else 0.
+ */
+static u32 movable_length(const u8 *p, const u8 *end)
 {
-	const u8 *p = text + i;
-	u32 nr;
+	const u8 *start = p;
+	u8 op, modrm, mod;
+	u32 imm = 0;
 
-	if (p[0] != 0xb8 || p[5] != 0x0f || p[6] != 0x05)
-		return false;
-	if (i == 0 || (p[-1] & 0xf0) == 0x40 || p[-1] == 0x66)
-		return false;
-	memcpy(&nr, p + 1, 4);
-	return nr < NR_MAX;
+	if (end - p < 2)
+		return 0;
+	if ((*p & 0xf0) == 0x40)
+		p++;
+	op = *p++;
+	if ((op & 0xf8) == 0xb8) /* mov $imm32,%reg; with REX.W it would have 64 bits */
+		return p - 1 > start && (start[0] & 8) ? 0 : (u32)(p - start) + 4;
+	switch (op) {
+	case 0x01: /* add */
+	case 0x21: /* and */
+	case 0x29: /* sub */
+	case 0x31: /* xor */
+	case 0x33:
+	case 0x63: /* movslq */
+	case 0x85: /* test */
+	case 0x89: /* mov */
+	case 0x8b:
+	case 0x8d: /* lea */
+		break;
+	case 0x80:
+	case 0x83:
+		imm = 1;
+		break;
+	case 0x81:
+	case 0xc7:
+		imm = 4;
+		break;
+	default:
+		return 0;
+	}
+	if (p >= end)
+		return 0;
+	modrm = *p++;
+	mod = modrm >> 6;
+	if (mod == 0 && (modrm & 7) == 5)
+		return 0; /* relative to RIP */
+	if (mod != 3 && (modrm & 7) == 4) {
+		if (p >= end || (mod == 0 && (*p & 7) == 5))
+			return 0;
+		p++;
+	}
+	p += mod == 1 ? 1 : mod == 2 ? 4 : 0;
+	return (u32)(p - start) + imm;
+}
+
+/* Do movable instructions fill [@from, @to) exactly? */
+static bool all_movable(const u8 *from, const u8 *to)
+{
+	while (from < to) {
+		u32 n = movable_length(from, to);
+
+		if (!n)
+			return false;
+		from += n;
+	}
+	return from == to;
+}
+
+/* Whole sequences that are known for what they are: the generic call of the C library, those of the Go runtime. */
+static const struct {
+	u8 len, lead; /* bytes to match; how many of them, at the end, move */
+	u8 bytes[12];
+} known[] = {
+	{ 5, 5, { 0x4c, 0x8b, 0x4c, 0x24, 0x08 } },
+	{ 5, 5, { 0x48, 0x8b, 0x44, 0x24, 0x08 } },
+	{ 12, 6, { 0x49, 0x89, 0xf2, 0x48, 0x89, 0xfa, 0x48, 0x89, 0xce, 0x48, 0x89, 0xdf } },
+};
+
+/*
+ * The lead of the syscall instruction at @i: how many bytes before it can move to a stub, 0 if we do not know. Without the
+ * beginning of the function there is no telling where instructions begin, so a lead has to start with a `mov $nr,%eax` (five
+ * bytes of which three or four are known) that no byte before it can be a prefix of, and decode to the end.
+ */
+static u32 lead_length(const u8 *text, u32 i)
+{
+	for (u32 k = 0; k < ARRAY_SIZE(known); k++) {
+		if (i >= known[k].len && !memcmp(text + i - known[k].len, known[k].bytes, known[k].len))
+			return known[k].lead;
+	}
+	for (u32 len = 5; len <= LEAD_MAX && len < i; len++) {
+		const u8 *p = text + i - len;
+		u32 nr;
+
+		if (p[0] != 0xb8 || (p[-1] & 0xf0) == 0x40 || p[-1] == 0x66)
+			continue;
+		memcpy(&nr, p + 1, 4);
+		if (nr < NR_MAX && all_movable(p, text + i))
+			return len;
+	}
+	return 0;
 }
 
 static bool is_xor_site(const u8 *text, u32 i)
 {
-	const u8 *p = text + i;
-
-	if (p[0] != 0x31 || p[1] != 0xc0 || p[2] != 0x0f || p[3] != 0x05)
-		return false;
-	return i > 0 && (p[-1] & 0xf0) != 0x40 && p[-1] != 0x66;
+	return i > 2 && text[i - 2] == 0x31 && text[i - 1] == 0xc0 && (text[i - 3] & 0xf0) != 0x40 && text[i - 3] != 0x66;
 }
 
 static void put_jump(u8 *at, u32 slot)
@@ -157,19 +243,37 @@ static void put_jump(u8 *at, u32 slot)
 	at[6] = 0x05;
 }
 
-static void make_stub(u32 slot, u32 nr)
+static void make_stub(u32 slot, const u8 *lead, u32 len)
 {
-	u8 *s = stubs + slot * STUB_BYTES;
+	u8 *s = stubs + slot * STUB_BYTES, *p = s;
 	u32 off = slot * 8;
-	s32 rel = (s32)((u64)direct_common - (u64)(s + STUB_BYTES));
+	s32 rel;
 
-	s[0] = 0xb8;
-	memcpy(s + 1, &nr, 4);
-	s[5] = 0x41;
-	s[6] = 0xbb;
-	memcpy(s + 7, &off, 4);
-	s[11] = 0xe9;
-	memcpy(s + 12, &rel, 4);
+	memcpy(p, lead, len);
+	p += len;
+	*p++ = 0x41; /* mov $off,%r11d */
+	*p++ = 0xbb;
+	memcpy(p, &off, 4);
+	p += 4;
+	rel = (s32)((u64)direct_common - (u64)(p + 5));
+	*p++ = 0xe9; /* jmp direct_common */
+	memcpy(p, &rel, 4);
+}
+_Static_assert(LEAD_MAX + 6 + 5 <= STUB_BYTES, "a stub has room for the longest lead");
+
+/* The next syscall instruction at or after @i, or PAGE_SIZE. */
+static u32 next_syscall(const u8 *text, u32 i)
+{
+	while (i + 1 < PAGE_SIZE) {
+		const u8 *p = memchr(text + i, 0x0f, PAGE_SIZE - 1 - i);
+
+		if (!p)
+			break;
+		if (p[1] == 0x05)
+			return (u32)(p - text);
+		i = (u32)(p - text) + 1;
+	}
+	return PAGE_SIZE;
 }
 
 /* Patches @text (a copy) and fills @t. @first: slot of the first site. Returns the number of sites. */
@@ -177,38 +281,33 @@ static u32 patch_page(u8 *text, struct twin *t, u32 first)
 {
 	u32 n = 0;
 
-	for (u32 i = 0; i + 7 <= PAGE_SIZE && n < SITES_MAX && first + n < NR_SLOTS; i++) {
-		u32 nr, pad;
+	for (u32 i = next_syscall(text, 0); i < PAGE_SIZE; i = next_syscall(text, i + 2)) {
+		u32 lead = lead_length(text, i), pad;
 
-		if (is_mov_site(text, i)) {
-			memcpy(&nr, text + i + 1, 4);
-			make_stub(first + n, nr);
-			put_jump(text + i, first + n);
-			t->after[n++] = (u16)(i + 7);
-			i += 6;
-		} else if (is_xor_site(text, i) && (pad = find_padding(text, i))) {
-			make_stub(first + n, 0);
+		if (n == SITES_MAX || first + n == NR_SLOTS)
+			break;
+		if (lead) {
+			make_stub(first + n, text + i - lead, lead);
+			memset(text + i - lead, 0x90, lead - 5);
+			put_jump(text + i - 5, first + n);
+		} else if (is_xor_site(text, i) && (pad = find_padding(text, i - 2))) {
+			make_stub(first + n, text + i - 2, 2);
 			put_jump(text + pad, first + n);
-			text[i] = 0xeb;
-			text[i + 1] = (u8)(pad - (i + 2));
-			t->after[n++] = (u16)(i + 4);
-			i += 3;
+			text[i - 2] = 0xeb;
+			text[i - 1] = (u8)(pad - i);
+		} else {
+			continue;
 		}
+		t->after[n++] = (u16)(i + 2);
 	}
 	return n;
 }
 
 static bool has_sites(const u8 *text)
 {
-	const u8 *p = text + 1;
-
-	/* The quick look: most pages have no syscall instruction at all. */
-	while ((p = memchr(p, 0x05, (size_t)(text + PAGE_SIZE - p)))) {
-		u32 i = (u32)(p - text);
-
-		if (text[i - 1] == 0x0f && ((i >= 6 && is_mov_site(text, i - 6)) || (i >= 3 && is_xor_site(text, i - 3))))
+	for (u32 i = next_syscall(text, 0); i < PAGE_SIZE; i = next_syscall(text, i + 2)) {
+		if (lead_length(text, i) || is_xor_site(text, i))
 			return true;
-		p++;
 	}
 	return false;
 }
