@@ -268,6 +268,34 @@ static void echo_cpu(u32 index)
 	}
 }
 
+/* Two vCPUs that wake each other and sleep. */
+static void answer_cpu(u32 index)
+{
+	for (;;) {
+		while (!__atomic_exchange_n(&this_cpu()->pvcs.pending, 0, __ATOMIC_SEQ_CST))
+			hypercall(PVM_HC_IRQ_HALT, 0, 0, 0, 0);
+		hypercall(UM_HC_KICK, 0, 0, 0, 0);
+	}
+}
+
+static void bench_ping_pong(u32 cpu)
+{
+	start_cpu(cpu, answer_cpu);
+	hypercall(UM_HC_SET_TIMER, ~0ull, 0, 0, 0);
+	this_cpu()->pvcs.pending = 0;
+	for (int r = 0; r < ROUNDS; r++) {
+		u64 t = rdtsc();
+
+		for (int i = 0; i < 100; i++) {
+			hypercall(UM_HC_KICK, cpu, 0, 0, 0);
+			while (!__atomic_exchange_n(&this_cpu()->pvcs.pending, 0, __ATOMIC_SEQ_CST))
+				hypercall(PVM_HC_IRQ_HALT, 0, 0, 0, 0);
+		}
+		samples[r] = rdtsc() - t;
+	}
+	report("ping-pong of two halting vCPUs, round trip", 100);
+}
+
 static void spin_cpu(u32 index)
 {
 	struct uregs u = program(u_spin);
@@ -317,6 +345,10 @@ void mini_main(void)
 	bench_load(cr3);
 	bench_space(cr3);
 	bench_wake();
+	if (boot->ncpus > 1 && option("pingpong")) {
+		bench_ping_pong(1);
+		return;
+	}
 	if (boot->ncpus > 1)
 		bench_kick(1, "kick of a halted vCPU to its answer", echo_cpu);
 	if (boot->ncpus > 2)

@@ -32,6 +32,7 @@
 #define VC_SUPER 0  /* guest kernel or switcher */
 #define VC_USER 1   /* guest program: a kick has to be a signal */
 #define VC_HALTED 2 /* asleep in HALT: a kick is a futex wake of this word */
+#define VC_POLLING 3 /* in HALT, looking at pending: needs no kick */
 
 /* What the backend keeps in the PVCS besides `backend`; see struct pvcs. */
 #define PVCS_HV_COOKIE 32 /* proves to direct_entry that GS is the supervisor's */
@@ -146,7 +147,7 @@ struct ctl_vcpu {
 	uint64_t deadline;			  /* ns, host CLOCK_MONOTONIC; ~0 = none */
 	uint64_t start_rip, start_rsp, start_rdi; /* start_rip != 0: not yet running */
 	uint32_t started;
-	uint32_t reserved1;
+	uint32_t halt_poll_us;
 	uint64_t handover_tsc;	 /* when the last hand-over began */
 	uint64_t no_yield_until; /* TSC */
 	uint32_t yield_score, yield_bans;

@@ -9,6 +9,11 @@
 
 #define NO_DEADLINE (~0ull)
 
+#define HALT_SHORT_US 60
+#define HALT_LONG_US 200
+#define HALT_POLL_STEP_US 5
+#define HALT_POLL_MAX_US 20
+
 void request(uint32_t bits)
 {
 	uint64_t one = 1;
@@ -84,14 +89,25 @@ static void timer_cover(struct ctl_vcpu *vc)
 	host_wake(&CTL->timer_seq, 1);
 }
 
-static void halt(struct ctl_vcpu *vc)
+/*
+ * Looks for interrupts for a little while before sleeping, if sleeps have been short of late: a sleeper costs its waker a
+ * futex call and itself some 25 us. The CPU is offered to others all the time, first of all to VMM threads that serve us.
+ */
+static void poll_for_interrupt(struct ctl_vcpu *vc, const struct pvcs *p)
 {
-	struct pvcs *p = (struct pvcs *)vc->pvcs;
+	uint64_t start = rdtsc();
+
+	xchg(&vc->mode, VC_POLLING);
+	while (!READ_ONCE(p->pending) && rdtsc() - start < (uint64_t)vc->halt_poll_us * CTL->tsc_khz / 1000)
+		host3(HOST_sched_yield, 0, 0, 0);
+}
+
+static void sleep_for_interrupt(struct ctl_vcpu *vc, struct pvcs *p)
+{
 	struct host_timespec ts;
 	uint64_t deadline;
 	long ret;
 
-	vc->halts++;
 	xchg(&vc->mode, VC_HALTED);
 	while (!READ_ONCE(p->pending) && READ_ONCE(vc->mode) == VC_HALTED) {
 		deadline = READ_ONCE(vc->deadline);
@@ -101,8 +117,27 @@ static void halt(struct ctl_vcpu *vc)
 		if (ret == -ETIMEDOUT && cmpxchg64(&vc->deadline, deadline, NO_DEADLINE))
 			fetch_or(&p->pending, UM_PENDING_TIMER);
 	}
+}
+
+static void halt(struct ctl_vcpu *vc)
+{
+	struct pvcs *p = (struct pvcs *)vc->pvcs;
+	uint64_t start = rdtsc(), took_us;
+
+	if (READ_ONCE(p->pending))
+		return;
+	vc->halts++;
+	if (vc->halt_poll_us)
+		poll_for_interrupt(vc, p);
+	if (!READ_ONCE(p->pending))
+		sleep_for_interrupt(vc, p);
 	xchg(&vc->mode, VC_SUPER);
 	timer_cover(vc);
+	took_us = (rdtsc() - start) * 1000 / CTL->tsc_khz;
+	if (took_us > HALT_LONG_US)
+		vc->halt_poll_us = 0;
+	else if (took_us < HALT_SHORT_US && vc->halt_poll_us < HALT_POLL_MAX_US)
+		vc->halt_poll_us += HALT_POLL_STEP_US;
 }
 
 static void set_timer(struct ctl_vcpu *vc, uint64_t deadline)
