@@ -9,6 +9,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define JAIL_FILTER_MAX 512
+
+struct sock_filter;
+
 /* Kinds of threads, each with its own list in seccomp.c. */
 enum jail_thread {
 	JAIL_CONTROL, /* the event loop */
@@ -28,7 +32,8 @@ enum jail_files {
  */
 int jail_map_ids(unsigned int uid, unsigned int gid, const char **step);
 
-/* Raises soft limits to the hard ones where the VMM needs room, and forbids core dumps, which would hold guest memory. */
+/* Raises soft limits to the hard ones where the VMM needs room, and forbids core dumps, which would hold guest memory.
+ */
 void jail_limits(void);
 
 /* The first step: before jail_tree(): what the host mounts from now on stays out. Returns 0 or a negative errno. */
@@ -57,5 +62,8 @@ void jail_oom(int oom_fd);
  * Returns 0 or a negative errno.
  */
 int jail_seccomp(enum jail_thread kind, const int *more, size_t count);
+
+/* What jail_seccomp() installs: writes at most @room instructions to @insn. Returns how many, or a negative errno. */
+int jail_filter(enum jail_thread kind, const int *more, size_t count, struct sock_filter *insn, size_t room);
 
 #endif

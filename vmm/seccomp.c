@@ -10,8 +10,10 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -20,7 +22,7 @@
 
 #include "vmm/jail.h"
 
-#define RULES_MAX 256
+#define RULES_MAX 120
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 struct rule {
@@ -103,57 +105,130 @@ static const struct {
 	[JAIL_BACKEND] = {backend_threads, ARRAY_SIZE(backend_threads)},
 };
 
+/* A filter under construction. Leaves of the tree jump to places that are only known at the end. */
 struct program {
-	struct sock_filter insn[8 * RULES_MAX];
+	struct sock_filter insn[JAIL_FILTER_MAX + 8 * RULES_MAX];
 	unsigned short len;
+	struct rule rules[RULES_MAX]; /* sorted by number */
+	size_t count;
+	unsigned short leaf[RULES_MAX]; /* the instruction that recognises rules[i] */
 };
 
-static void emit(struct program *p, struct sock_filter insn)
+static unsigned short emit(struct program *p, uint16_t code, uint32_t k)
 {
-	p->insn[p->len++] = insn;
+	p->insn[p->len] = (struct sock_filter){.code = code, .k = k};
+	return p->len++;
 }
 
-static void load(struct program *p, uint32_t offset)
+static void load(struct program *p, size_t offset)
 {
-	emit(p, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset));
+	emit(p, BPF_LD | BPF_W | BPF_ABS, (uint32_t)offset);
 }
 
-static void emit_rule(struct program *p, const struct rule *r)
+/* From instruction @at: where to go on, relative to the next one. */
+static bool branch(struct program *p, unsigned short at, unsigned int on_true, unsigned int on_false)
 {
-	const uint32_t arg = (uint32_t)(offsetof(struct seccomp_data, args) + r->arg * sizeof(uint64_t));
+	if (on_true - at - 1 > UINT8_MAX || on_false - at - 1 > UINT8_MAX)
+		return false;
+	p->insn[at].jt = (uint8_t)(on_true - at - 1);
+	p->insn[at].jf = (uint8_t)(on_false - at - 1);
+	return true;
+}
 
-	if (!r->mask) {
-		emit(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)r->nr, 0, 1));
-		emit(p, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
+/*
+ * A search tree over rules[first .. first + count): the host runs a filter once for each number when it is installed,
+ * so short ways count at the start of a sandbox.
+ */
+static bool emit_tree(struct program *p, size_t first, size_t count)
+{
+	const size_t half = count / 2;
+	unsigned short at;
+
+	if (count == 1) {
+		p->leaf[first] = emit(p, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)p->rules[first].nr);
+		return true;
+	}
+	at = emit(p, BPF_JMP | BPF_JGE | BPF_K, (uint32_t)p->rules[first + half].nr);
+	if (!emit_tree(p, first, half) || !branch(p, at, p->len, at + 1u))
+		return false;
+	return emit_tree(p, first + half, count - half);
+}
+
+/* What follows the tree: the two answers, and a check for each rule that has one. */
+static bool emit_answers(struct program *p)
+{
+	const unsigned short kill = emit(p, BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+	const unsigned short allow = emit(p, BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+
+	for (size_t i = 0; i < p->count; i++) {
+		const struct rule *r = &p->rules[i];
+		unsigned short at;
+
+		if (!branch(p, p->leaf[i], r->mask ? p->len : allow, kill))
+			return false;
+		if (!r->mask)
+			continue;
+		load(p, offsetof(struct seccomp_data, args) + r->arg * sizeof(uint64_t));
+		emit(p, BPF_ALU | BPF_AND | BPF_K, r->mask);
+		at = emit(p, BPF_JMP | BPF_JEQ | BPF_K, r->value);
+		branch(p, at, at + 1u, at + 2u);
+		emit(p, BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+		emit(p, BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+	}
+	return true;
+}
+
+/* Inserts in order; of two rules for one number the one without a check counts. */
+static void add_rule(struct program *p, const struct rule *r)
+{
+	size_t i = p->count;
+
+	while (i > 0 && p->rules[i - 1].nr > r->nr)
+		i--;
+	if (i > 0 && p->rules[i - 1].nr == r->nr) {
+		if (!r->mask)
+			p->rules[i - 1] = *r;
 		return;
 	}
-	emit(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)r->nr, 0, 5));
-	load(p, arg);
-	emit(p, (struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K, r->mask));
-	emit(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, r->value, 0, 1));
-	emit(p, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
-	emit(p, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS));
+	memmove(&p->rules[i + 1], &p->rules[i], (p->count - i) * sizeof(p->rules[0]));
+	p->rules[i] = *r;
+	p->count++;
+}
+
+int jail_filter(enum jail_thread kind, const int *more, size_t count, struct sock_filter *insn, size_t room)
+{
+	struct program p = {.len = 0};
+	unsigned short at;
+
+	if (ARRAY_SIZE(every_thread) + lists[kind].count + count > RULES_MAX)
+		return -E2BIG;
+	for (size_t i = 0; i < ARRAY_SIZE(every_thread); i++)
+		add_rule(&p, &every_thread[i]);
+	for (size_t i = 0; i < lists[kind].count; i++)
+		add_rule(&p, &lists[kind].rules[i]);
+	for (size_t i = 0; i < count; i++)
+		add_rule(&p, &(struct rule){.nr = more[i]});
+
+	load(&p, offsetof(struct seccomp_data, arch));
+	at = emit(&p, BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64);
+	branch(&p, at, at + 2u, at + 1u);
+	emit(&p, BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+	load(&p, offsetof(struct seccomp_data, nr));
+	if (!emit_tree(&p, 0, p.count) || !emit_answers(&p) || p.len > room)
+		return -E2BIG;
+	memcpy(insn, p.insn, p.len * sizeof(*insn));
+	return p.len;
 }
 
 int jail_seccomp(enum jail_thread kind, const int *more, size_t count)
 {
-	struct program p = {.len = 0};
-	struct sock_fprog prog = {.filter = p.insn};
+	struct sock_filter insn[JAIL_FILTER_MAX];
+	struct sock_fprog prog = {.filter = insn};
+	const int len = jail_filter(kind, more, count, insn, JAIL_FILTER_MAX);
 
-	if (ARRAY_SIZE(every_thread) + lists[kind].count + count > RULES_MAX)
-		return -E2BIG;
-	load(&p, offsetof(struct seccomp_data, arch));
-	emit(&p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0));
-	emit(&p, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS));
-	load(&p, offsetof(struct seccomp_data, nr));
-	for (size_t i = 0; i < ARRAY_SIZE(every_thread); i++)
-		emit_rule(&p, &every_thread[i]);
-	for (size_t i = 0; i < lists[kind].count; i++)
-		emit_rule(&p, &lists[kind].rules[i]);
-	for (size_t i = 0; i < count; i++)
-		emit_rule(&p, &(struct rule){.nr = more[i]});
-	emit(&p, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS));
-	prog.len = p.len;
+	if (len < 0)
+		return len;
+	prog.len = (unsigned short)len;
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) < 0)
 		return -errno;
 	return 0;
