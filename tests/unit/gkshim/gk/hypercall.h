@@ -7,5 +7,6 @@
 #include <gk/types.h>
 
 long hypercall4(u64 nr, u64 a, u64 b, u64 c, u64 d);
+#define hypercall1(nr, a) hypercall4(nr, a, 0, 0, 0)
 
 #endif

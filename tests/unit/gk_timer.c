@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Kernel timers: order, cancelling, re-arming from the timer's own function, several vCPUs at once. */
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+
+#include <gk/hypercall.h>
+#include <gk/init.h>
+#include <gk/signal.h>
+#include <gk/task.h>
+#include <gk/timer.h>
+
+#include "check.h"
+#include "gkshim/shim.h"
+
+/* ---- what timer.c needs ---- */
+
+static ktime_t now;
+
+ktime_t ktime_mono(void)
+{
+	return READ_ONCE(now);
+}
+
+void schedule(void)
+{
+}
+
+bool try_wake_up(struct task *t, u32 states)
+{
+	return false;
+}
+
+bool signal_pending(void)
+{
+	return false;
+}
+
+bool fatal_signal_pending(void)
+{
+	return false;
+}
+
+/* ---- one vCPU ---- */
+
+#define N 1000
+
+struct timer {
+	struct ktimer t;
+	u32 fired, again;
+	ktime_t at;
+};
+
+static u32 order[N], fired;
+static struct timer timers[N];
+
+static void fire(struct ktimer *t)
+{
+	struct timer *x = container_of(t, struct timer, t);
+
+	x->fired++;
+	order[fired++ % N] = (u32)(x - timers);
+	if (x->again) {
+		x->again--;
+		ktimer_start(t, now + 10);
+	}
+}
+
+static void test_order(void)
+{
+	u32 i;
+
+	srandom(1);
+	for (i = 0; i < N; i++) {
+		ktimer_init(&timers[i].t, fire);
+		timers[i].at = 1000 + (ktime_t)random() % 100000;
+		ktimer_start(&timers[i].t, timers[i].at);
+	}
+	CHECK_EQ(ktimer_cancel(&timers[7].t), true);
+	CHECK_EQ(ktimer_cancel(&timers[7].t), false);
+	now = 50000;
+	timers_run();
+	for (i = 1; i < fired; i++)
+		CHECK(timers[order[i - 1]].at <= timers[order[i]].at);
+	for (i = 0; i < N; i++)
+		CHECK_EQ(timers[i].fired, i != 7 && timers[i].at <= now);
+	now = 200000;
+	timers_run();
+	CHECK_EQ(fired, N - 1);
+	CHECK(shim_cpus[0].timer_next == KTIME_NEVER);
+}
+
+static void test_again(void)
+{
+	struct timer *x = &timers[0];
+
+	x->fired = 0;
+	x->again = 3;
+	ktimer_start(&x->t, now);
+	timers_run();
+	CHECK_EQ(x->fired, 1); /* what it started is for later, even if it were due */
+	now += 9;
+	timers_run();
+	CHECK_EQ(x->fired, 1);
+	for (u32 i = 0; i < 5; i++) {
+		now += 10;
+		timers_run();
+	}
+	CHECK_EQ(x->fired, 4);
+}
+
+static void test_arm(void)
+{
+	struct cpu *c = &shim_cpus[0];
+
+	ktimer_start(&timers[1].t, now + 500);
+	CHECK(c->timer_next < c->armed);
+	timers_arm();
+	CHECK_EQ(c->armed, now + 500);
+	ktimer_start(&timers[2].t, now + 900);
+	CHECK(c->timer_next >= c->armed); /* nothing to tell */
+	ktimer_cancel(&timers[1].t);
+	CHECK_EQ(c->armed, now + 500); /* stays armed: costs one look */
+	now += 600;
+	timers_run();
+	CHECK(c->timer_next < c->armed);
+	timers_arm();
+	CHECK_EQ(c->armed, now + 300);
+	ktimer_start(&timers[2].t, KTIME_NEVER);
+	CHECK(!timers[2].t.queued);
+	CHECK(c->timer_next == KTIME_NEVER);
+}
+
+/* ---- many vCPUs: each starts and cancels timers of its own that others run ---- */
+
+#define THREADS 4
+#define ROUNDS 20000
+
+static struct {
+	struct ktimer t;
+	spinlock_t owner;
+	u32 fired;
+	bool dead;
+} shared[16];
+
+static u32 bad;
+
+static void fire_shared(struct ktimer *t)
+{
+	u32 i = (u32)(container_of(t, __typeof__(shared[0]), t) - shared);
+
+	if (READ_ONCE(shared[i].dead))
+		atomic_inc(&bad);
+	atomic_inc(&shared[i].fired);
+}
+
+static void *vcpu(void *arg)
+{
+	unsigned int seed = (unsigned int)(u64)arg;
+
+	shim_cpu = &shim_cpus[(u64)arg];
+	for (u32 i = 0; i < ROUNDS; i++) {
+		u32 k = (u32)rand_r(&seed) % ARRAY_SIZE(shared);
+
+		spin_lock(&shared[k].owner);
+		WRITE_ONCE(shared[k].dead, false);
+		if (rand_r(&seed) % 2) {
+			ktimer_start(&shared[k].t, READ_ONCE(now) + (u64)rand_r(&seed) % 3);
+		} else {
+			ktimer_cancel(&shared[k].t);
+			WRITE_ONCE(shared[k].dead, true); /* from here on it must not run */
+			sched_yield();
+			WRITE_ONCE(shared[k].dead, false);
+		}
+		spin_unlock(&shared[k].owner);
+		atomic_add_return(&now, 1);
+		timers_run();
+	}
+	return NULL;
+}
+
+static void test_smp(void)
+{
+	pthread_t t[THREADS];
+	u32 i, total = 0;
+
+	for (i = 0; i < ARRAY_SIZE(shared); i++)
+		ktimer_init(&shared[i].t, fire_shared);
+	for (i = 0; i < THREADS; i++)
+		CHECK_EQ(pthread_create(&t[i], NULL, vcpu, (void *)(u64)i), 0);
+	for (i = 0; i < THREADS; i++)
+		pthread_join(t[i], NULL);
+	for (i = 0; i < ARRAY_SIZE(shared); i++) {
+		ktimer_cancel(&shared[i].t);
+		total += shared[i].fired;
+	}
+	CHECK(total > 0);
+	CHECK_EQ(bad, 0);
+	for (i = 0; i < THREADS; i++)
+		CHECK(!shim_cpus[i].timers.node);
+}
+
+int main(void)
+{
+	for (u32 i = 0; i < THREADS; i++)
+		timers_init_cpu(&shim_cpus[i]);
+	test_order();
+	test_again();
+	test_arm();
+	test_smp();
+	return 0;
+}
