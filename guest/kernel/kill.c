@@ -21,9 +21,15 @@ static void user_info(struct siginfo *info, int sig, int code)
 	info->rt.uid = current->cred->uid;
 }
 
+/* 0 is fine: it only checks. */
+static bool bad_signal(int sig)
+{
+	return sig && !valid_signal(sig);
+}
+
 static int signal_process_checked(int sig, const struct siginfo *info, struct process *p)
 {
-	int err = may_signal(p, sig);
+	int err = bad_signal(sig) ? -EINVAL : may_signal(p, sig);
 
 	if (err || !sig)
 		return err;
@@ -114,8 +120,6 @@ SYSCALL2(kill, s32, pid, int, sig)
 {
 	struct siginfo info;
 
-	if (sig && !valid_signal(sig))
-		return -EINVAL;
 	user_info(&info, sig, SI_USER);
 	if (pid > 0)
 		return signal_pid(sig, &info, pid);
@@ -133,7 +137,7 @@ static int signal_thread(s32 tgid, s32 tid, int sig, const struct siginfo *info)
 	int ret = -ESRCH;
 
 	if (t && (!tgid || task_tgid_nr(t) == tgid)) {
-		ret = may_signal(t->process, sig);
+		ret = bad_signal(sig) ? -EINVAL : may_signal(t->process, sig);
 		if (!ret && sig)
 			ret = send_signal_task(sig, info, t);
 	}
@@ -146,7 +150,7 @@ SYSCALL3(tgkill, s32, tgid, s32, tid, int, sig)
 {
 	struct siginfo info;
 
-	if (tgid <= 0 || tid <= 0 || (sig && !valid_signal(sig)))
+	if (tgid <= 0 || tid <= 0)
 		return -EINVAL;
 	user_info(&info, sig, SI_TKILL);
 	return signal_thread(tgid, tid, sig, &info);
@@ -156,7 +160,7 @@ SYSCALL2(tkill, s32, tid, int, sig)
 {
 	struct siginfo info;
 
-	if (tid <= 0 || (sig && !valid_signal(sig)))
+	if (tid <= 0)
 		return -EINVAL;
 	user_info(&info, sig, SI_TKILL);
 	return signal_thread(0, tid, sig, &info);
@@ -165,8 +169,6 @@ SYSCALL2(tkill, s32, tid, int, sig)
 /* Nobody may pretend to be the kernel or kill(), except towards itself. */
 static int info_from_user(struct siginfo *info, const struct siginfo __user *uinfo, int sig, bool to_self)
 {
-	if (sig && !valid_signal(sig))
-		return -EINVAL;
 	if (copy_from_user(info, uinfo, sizeof(*info)))
 		return -EFAULT;
 	info->si_signo = sig;
@@ -202,7 +204,7 @@ SYSCALL4(pidfd_send_signal, int, fd, int, sig, const struct siginfo __user *, ui
 	s32 signo;
 	int err;
 
-	if (flags || (sig && !valid_signal(sig)))
+	if (flags)
 		return -EINVAL;
 	pid = pidfd_pid(fd);
 	if (IS_ERR(pid))
