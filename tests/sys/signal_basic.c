@@ -9,8 +9,8 @@
 #include "sys.h"
 
 static volatile sig_atomic_t seen[65], depth, max_depth;
-static siginfo_t last;
-static sigset_t mask_in_handler;
+static volatile siginfo_t last;
+static sigset_t mask_in_handler; /* read after calls the compiler cannot see through */
 
 static void count(int sig)
 {

@@ -149,6 +149,8 @@ static void block(int sig)
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
+static volatile pid_t ready;
+
 static void *open_thread(void *arg)
 {
 	sigset_t set;
@@ -156,7 +158,7 @@ static void *open_thread(void *arg)
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR1);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-	*(volatile pid_t *)arg = gettid();
+	ready = gettid();
 	while (!hits)
 		usleep(1000);
 	return NULL;
@@ -165,19 +167,18 @@ static void *open_thread(void *arg)
 /* The process's signal goes to the thread that does not block it. */
 static void test_choice(void)
 {
-	volatile pid_t tid = 0;
 	pthread_t t;
 
 	signal(SIGUSR1, count);
 	block(SIGUSR1);
 	hits = 0;
-	CHECK_EQ(pthread_create(&t, NULL, open_thread, (void *)&tid), 0);
-	while (!tid)
+	CHECK_EQ(pthread_create(&t, NULL, open_thread, NULL), 0);
+	while (!ready)
 		usleep(1000);
 	CHECK_OK(kill(getpid(), SIGUSR1));
 	pthread_join(t, NULL);
 	CHECK_EQ(hits, 1);
-	CHECK_EQ(taker, tid);
+	CHECK_EQ(taker, ready);
 }
 
 static void *sleep_forever(void *arg)
