@@ -206,6 +206,8 @@ void exit_to_user(struct pt_regs *regs)
 			rseq_resume(regs);
 			continue;
 		}
+		if (work & WORK_FULL_REGS)
+			atomic_and(&current->work, ~(u64)WORK_FULL_REGS); /* this way out loads them all */
 		break;
 	}
 	account_leave(current);

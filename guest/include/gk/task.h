@@ -45,6 +45,7 @@ struct tty;
 #define WORK_NOTIFY 0x20
 #define WORK_SECCOMP 0x40
 #define WORK_STRACE 0x80
+#define WORK_FULL_REGS 0x100 /* a system call replaced the registers: the fast way out would not load them all */
 
 #define RLIM_NLIMITS 16
 #define RLIM_INFINITY (~0ull)
@@ -290,8 +291,6 @@ void process_unlink(struct process *p);
 void process_release(struct process *p); /* the family's references; no lock held */
 /* The processes' pidfd (kernel/pidfd.c): the new descriptor's file for @pid, or ERR_PTR. */
 struct file *pidfd_file(struct pid *pid, u32 flags);
-/* The process a pidfd names (its struct pid, reference), or ERR_PTR(-EBADF). */
-struct pid *pidfd_pid(int fd);
 /* Wakes the parent that waits in vfork(): current gives up the memory it shares with it. */
 void vfork_release(void);
 struct kernel_clone_args {
