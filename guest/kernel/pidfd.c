@@ -58,13 +58,13 @@ struct file *pidfd_file(struct pid *pid, u32 flags)
 	return f;
 }
 
-struct pid *pidfd_get_pid(int fd)
+struct pid *pidfd_pid(int fd)
 {
 	struct file *f = fd_get(fd);
-	struct pid *pid = NULL;
+	struct pid *pid = ERR_PTR(-EBADF);
 
 	if (!f)
-		return NULL;
+		return pid;
 	if (f->ops == &pidfd_ops)
 		pid = pid_get(f->private);
 	file_put(f);
@@ -118,9 +118,9 @@ SYSCALL3(pidfd_getfd, int, pidfd, int, fd, u32, flags)
 
 	if (flags)
 		return -EINVAL;
-	pid = pidfd_get_pid(pidfd);
-	if (!pid)
-		return -EBADF;
+	pid = pidfd_pid(pidfd);
+	if (IS_ERR(pid))
+		return PTR_ERR(pid);
 	spin_lock(&task_lock);
 	if (pid->process)
 		p = process_get(pid->process);

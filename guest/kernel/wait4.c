@@ -279,9 +279,9 @@ SYSCALL5(waitid, int, which, s32, id, struct siginfo __user *, uinfo, u32, optio
 	case P_PIDFD:
 		if (id < 0)
 			return -EINVAL;
-		pid = pidfd_get_pid(id);
-		if (!pid)
-			return -EBADF;
+		pid = pidfd_pid(id);
+		if (IS_ERR(pid))
+			return PTR_ERR(pid);
 		w.pid = pid->nr;
 		f = fd_get(id);
 		if (f && (f->flags & O_NONBLOCK))
