@@ -220,8 +220,10 @@ static int exec_configured(const char **argv)
 static void first_program(void *arg)
 {
 	const char **argv = config_strings("arg");
-	int err = mount_config();
+	int err;
 
+	init_devices();
+	err = mount_config();
 	if (err)
 		panic("cannot mount what the configuration asks for: error %d", -err);
 	err = console_open_stdio();

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Start-up, as a list. Each step may use those above it. */
+/*
+ * Start-up, as two lists. Each step may use those above it. gk_init() runs as what becomes the idle task and so cannot sleep;
+ * init_devices() is the first task's beginning and can.
+ */
 #include <gk/direct.h>
 #include <gk/errno.h>
 #include <gk/fork.h>
@@ -47,15 +50,18 @@ void gk_init(struct um_boot *b)
 	mqueue_init();
 	net_init();
 
+	strace_init();
+	smp_init();           /* the other vCPUs: they steal what there is to do */
+	start_first_program();
+	cpu_idle();
+}
+
+void init_devices(void)
+{
 	virtq_init();
 	fuse_init();
 	overlay_init();
 	tty_init();
 	console_init();
 	control_init();
-
-	strace_init();
-	smp_init();           /* the other vCPUs: they steal what there is to do */
-	start_first_program();
-	cpu_idle();
 }

@@ -484,6 +484,8 @@ void schedule(void)
 	update_current(c);
 	if (prev != c->idle)
 		switch_out(c, prev);
+	else
+		BUG_ON(prev->state != TASK_RUNNING);
 	next = pick_next(c);
 	if (next == prev) {
 		spin_unlock(&c->rq_lock);
