@@ -71,6 +71,11 @@
 #define FUSE_SYNCFS 50
 #define FUSE_OPCODE_LIMIT 51
 
+/* Ours: what takes several requests otherwise. */
+#define UM_FUSE_LIST 4096      /* OPENDIR, READDIR or READDIRPLUS, RELEASEDIR: struct um_fuse_list_in */
+#define UM_FUSE_OPEN_READ 4097 /* OPEN for reading and READ: struct fuse_read_in; struct fuse_open_out, data */
+#define UM_FUSE_OPCODE_LIMIT 4098
+
 struct fuse_in_header {
 	uint32_t len; /* of the whole readable part */
 	uint32_t opcode;
@@ -109,6 +114,7 @@ struct fuse_attr {
 };
 
 /* fuse_attr.flags */
+#define UM_FUSE_ATTR_READABLE 0x10000 /* ours: the server may read this regular file */
 #define FUSE_ATTR_SUBMOUNT 1 /* something else is mounted here on the host: an empty directory to mount over */
 
 /* LOOKUP, MKNOD, MKDIR, SYMLINK, LINK, CREATE. nodeid 0 (LOOKUP): no such name, and that may be cached. */
@@ -402,6 +408,18 @@ struct fuse_direntplus {
 #define FUSE_REC_ALIGN(x) (((x) + 7) & ~(size_t)7)
 #define FUSE_DIRENT_BYTES(namelen) FUSE_REC_ALIGN(offsetof(struct fuse_dirent, name) + (namelen))
 #define FUSE_DIRENTPLUS_BYTES(namelen) FUSE_REC_ALIGN(offsetof(struct fuse_direntplus, dirent.name) + (namelen))
+
+/* Lists a directory from @offset on. The reply is struct um_fuse_list_out, then entries as in READDIR or READDIRPLUS. */
+struct um_fuse_list_in {
+	uint64_t offset;
+	uint32_t size; /* bytes of entries at most */
+	uint32_t plus; /* 1: as READDIRPLUS */
+};
+
+struct um_fuse_list_out {
+	uint32_t at_end; /* 1: there are no more */
+	uint32_t reserved;
+};
 
 struct fuse_lseek_in {
 	uint64_t fh;

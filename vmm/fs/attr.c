@@ -23,6 +23,19 @@ int fs_statx(int dirfd, const char *name, struct statx *stx)
 	return statx(dirfd, name, flags, FS_STATX_MASK, stx) < 0 ? -errno : 0;
 }
 
+/* What ids look like that our user namespace does not map: there, capabilities count for nothing. */
+#define OVERFLOW_ID 65534
+
+/* Certain for root; for others by the mode, which is right but for access lists. If we say no the guest just asks. */
+static uint32_t attr_flags(const struct fs *fs, const struct statx *stx)
+{
+	if (!S_ISREG(stx->stx_mode))
+		return 0;
+	if ((fs->reads_all && stx->stx_uid != OVERFLOW_ID && stx->stx_gid != OVERFLOW_ID) || (stx->stx_mode & 0444) == 0444 || (stx->stx_uid == fs->euid && (stx->stx_mode & S_IRUSR)))
+		return UM_FUSE_ATTR_READABLE;
+	return 0;
+}
+
 void fs_fill_attr(const struct fs *fs, struct fuse_attr *attr, const struct statx *stx)
 {
 	*attr = (struct fuse_attr){
@@ -41,6 +54,7 @@ void fs_fill_attr(const struct fs *fs, struct fuse_attr *attr, const struct stat
 		.gid = stx->stx_gid == fs->unmapped_gid ? 0 : stx->stx_gid,
 		.rdev = (uint32_t)makedev(stx->stx_rdev_major, stx->stx_rdev_minor),
 		.blksize = stx->stx_blksize,
+		.flags = attr_flags(fs, stx),
 	};
 }
 

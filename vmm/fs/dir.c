@@ -42,6 +42,7 @@ int fs_op_opendir(struct fs_req *req)
 /* The output being built: written to the guest piece by piece. */
 struct out_buf {
 	struct fs_req *req;
+	size_t base; /* where in the reply entries begin */
 	size_t used, room;
 };
 
@@ -52,7 +53,7 @@ static bool out_fits(const struct out_buf *out, size_t len)
 
 static void out_append(struct out_buf *out, const void *data, size_t len)
 {
-	out->used += virtq_chain_write(&out->req->chain, sizeof(struct fuse_out_header) + out->used, data, len);
+	out->used += virtq_chain_write(&out->req->chain, out->base + out->used, data, len);
 }
 
 static bool is_dot(const char *name)
@@ -99,8 +100,10 @@ static bool put_entry(struct out_buf *out, int dirfd, const struct dirent64 *d, 
 	return true;
 }
 
-/* Lists from @offset on into @out. h->dir_lock held. */
-static int list(struct handle *h, struct out_buf *out, uint64_t offset, enum listing kind)
+/*
+ * Lists directory @fd, whose position is *@pos, from @offset on into @out; updates *@pos. 1: there is no more; 0: there may be.
+ */
+static int list(int fd, uint64_t *pos, struct out_buf *out, uint64_t offset, enum listing kind)
 {
 	_Alignas(struct dirent64) char buf[HOST_BUF];
 	/* About as much as will fit: what we read and cannot pass on is read again. */
@@ -109,31 +112,29 @@ static int list(struct handle *h, struct out_buf *out, uint64_t offset, enum lis
 
 	if (offset > INT64_MAX)
 		return -EINVAL;
-	if (h->dir_pos != offset && lseek(h->fd, (off_t)offset, SEEK_SET) < 0)
+	if (*pos != offset && lseek(fd, (off_t)offset, SEEK_SET) < 0)
 		return -errno;
-	h->dir_pos = offset;
+	*pos = offset;
 	while (!full) {
-		const long n = syscall(SYS_getdents64, h->fd, buf, want < sizeof(buf) ? want : sizeof(buf));
-		uint64_t host_pos = h->dir_pos;
+		const long n = syscall(SYS_getdents64, fd, buf, want < sizeof(buf) ? want : sizeof(buf));
+		uint64_t host_pos = *pos;
 
 		if (n < 0)
 			return out->used ? 0 : -errno;
 		if (n == 0)
-			break;
+			return 1;
 		for (long at = 0; at < n;) {
 			const struct dirent64 *d = (const struct dirent64 *)(const void *)(buf + at);
 
-			if (!full && put_entry(out, h->fd, d, kind))
-				h->dir_pos = (uint64_t)d->d_off;
+			if (!full && put_entry(out, fd, d, kind))
+				*pos = (uint64_t)d->d_off;
 			else
 				full = true;
 			host_pos = (uint64_t)d->d_off;
 			at += d->d_reclen;
 		}
-		if (host_pos != h->dir_pos && lseek(h->fd, (off_t)h->dir_pos, SEEK_SET) < 0)
-			h->dir_pos = UINT64_MAX; /* nowhere: seek next time */
-		if (kind == LIST_PLUS && out->used > out->room / 2)
-			break;
+		if (host_pos != *pos && lseek(fd, (off_t)*pos, SEEK_SET) < 0)
+			*pos = UINT64_MAX; /* nowhere: seek next time */
 	}
 	return 0;
 }
@@ -141,7 +142,7 @@ static int list(struct handle *h, struct out_buf *out, uint64_t offset, enum lis
 static int readdir_common(struct fs_req *req, enum listing kind)
 {
 	struct fuse_read_in in;
-	struct out_buf out = {.req = req};
+	struct out_buf out = {.req = req, .base = sizeof(struct fuse_out_header)};
 	struct handle *h;
 	int r;
 
@@ -155,7 +156,7 @@ static int readdir_common(struct fs_req *req, enum listing kind)
 	if (!h)
 		return -EBADF;
 	pthread_mutex_lock(&h->dir_lock);
-	r = list(h, &out, in.offset, kind);
+	r = list(h->fd, &h->dir_pos, &out, in.offset, kind);
 	pthread_mutex_unlock(&h->dir_lock);
 	handle_put(req->fs, h);
 	if (r < 0)
@@ -172,6 +173,38 @@ int fs_op_readdir(struct fs_req *req)
 int fs_op_readdirplus(struct fs_req *req)
 {
 	return readdir_common(req, LIST_PLUS);
+}
+
+int fs_op_list(struct fs_req *req)
+{
+	struct um_fuse_list_out head = {0};
+	struct out_buf out = {.req = req, .base = sizeof(struct fuse_out_header) + sizeof(head)};
+	struct um_fuse_list_in in;
+	uint64_t pos = 0;
+	int fd, r;
+
+	memcpy(&in, req->args, sizeof(in));
+	if (in.size > UM_FUSE_MAX_DATA || fs_reply_room(req) < sizeof(head))
+		return -EINVAL;
+	if (!S_ISDIR(req->node->key.type))
+		return -ENOTDIR;
+	out.room = fs_reply_room(req) - sizeof(head);
+	if (out.room > in.size)
+		out.room = in.size;
+	fd = node_fd(req->fs, req->node);
+	if (fd < 0)
+		return fd;
+	fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	r = list(fd, &pos, &out, in.offset, in.plus ? LIST_PLUS : LIST_NAMES);
+	close(fd);
+	if (r < 0)
+		return r;
+	head.at_end = (uint32_t)r;
+	virtq_chain_write(&req->chain, sizeof(struct fuse_out_header), &head, sizeof(head));
+	fs_reply_in_place(req, sizeof(head) + out.used);
+	return 0;
 }
 
 int fs_op_releasedir(struct fs_req *req)

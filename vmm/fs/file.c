@@ -81,6 +81,36 @@ int fs_op_read(struct fs_req *req)
 	return 0;
 }
 
+int fs_op_open_read(struct fs_req *req)
+{
+	struct fuse_open_out open = {0};
+	struct iovec iov[UM_VIRTQ_CHAIN_MAX];
+	struct fuse_read_in in;
+	unsigned int count;
+	ssize_t n = 0;
+	int fd, r;
+
+	memcpy(&in, req->args, sizeof(in));
+	if (in.size > UM_FUSE_MAX_DATA || in.offset > INT64_MAX || fs_reply_room(req) < sizeof(open))
+		return -EINVAL;
+	if (req->node->stub)
+		return -EISDIR;
+	fd = fs_open_data(req->fs, req->node, O_RDONLY);
+	if (fd < 0)
+		return fd;
+	count = fs_data_in(req, sizeof(struct fuse_out_header) + sizeof(open), in.size, iov);
+	if (count)
+		n = preadv(fd, iov, (int)count, (off_t)in.offset);
+	r = n < 0 ? -errno : handle_new(req->fs, req->node, HANDLE_FILE, fd, false, &open.fh);
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	virtq_chain_write(&req->chain, sizeof(struct fuse_out_header), &open, sizeof(open));
+	fs_reply_in_place(req, sizeof(open) + (size_t)n);
+	return 0;
+}
+
 /* All of it or an error; what was written before an error is reported as success of that much. */
 static ssize_t write_all(int fd, struct iovec *iov, unsigned int count, off_t offset)
 {

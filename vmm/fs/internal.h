@@ -94,6 +94,8 @@ struct fs {
 	/* Immutable after fs_start(). */
 	struct vm *vm;
 	int proc_fd; /* /proc/self/fd */
+	bool reads_all; /* we may read whatever there is */
+	uint32_t euid;
 	uint32_t unmapped_uid, unmapped_gid; /* shown as 0; FS_NO_ID: none */
 	unsigned int export_count;
 	struct export_root exports[FS_MAX_EXPORTS];
@@ -239,6 +241,7 @@ int fs_op_create(struct fs_req *req);
 /* file.c */
 int fs_op_open(struct fs_req *req);
 int fs_op_read(struct fs_req *req);
+int fs_op_open_read(struct fs_req *req);
 int fs_op_write(struct fs_req *req);
 int fs_op_release(struct fs_req *req);
 int fs_op_flush(struct fs_req *req);
@@ -252,6 +255,7 @@ int fs_op_syncfs(struct fs_req *req);
 int fs_op_opendir(struct fs_req *req);
 int fs_op_readdir(struct fs_req *req);
 int fs_op_readdirplus(struct fs_req *req);
+int fs_op_list(struct fs_req *req);
 int fs_op_releasedir(struct fs_req *req);
 int fs_op_fsyncdir(struct fs_req *req);
 

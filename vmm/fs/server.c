@@ -80,6 +80,12 @@ static int op_nothing(struct fs_req *req)
 
 #define ARGS(type) sizeof(struct type)
 
+/* From UM_FUSE_LIST on. */
+static const struct op our_ops[UM_FUSE_OPCODE_LIMIT - UM_FUSE_LIST] = {
+	[UM_FUSE_LIST - UM_FUSE_LIST] = {fs_op_list, ARGS(um_fuse_list_in), OP_SLOW},
+	[UM_FUSE_OPEN_READ - UM_FUSE_LIST] = {fs_op_open_read, ARGS(fuse_read_in), OP_SLOW},
+};
+
 static const struct op ops[FUSE_OPCODE_LIMIT] = {
 	[FUSE_LOOKUP] = {fs_op_lookup, 0, 0},
 	[FUSE_FORGET] = {op_forget, ARGS(fuse_forget_in), OP_NO_NODE | OP_NO_REPLY},
@@ -122,6 +128,18 @@ static const struct op ops[FUSE_OPCODE_LIMIT] = {
 	[FUSE_COPY_FILE_RANGE] = {fs_op_copy_file_range, ARGS(fuse_copy_file_range_in), OP_SLOW},
 	[FUSE_SYNCFS] = {fs_op_syncfs, ARGS(fuse_syncfs_in), OP_SLOW},
 };
+
+/* NULL: no such operation. */
+static const struct op *find_op(uint32_t opcode)
+{
+	const struct op *op = NULL;
+
+	if (opcode < FUSE_OPCODE_LIMIT)
+		op = &ops[opcode];
+	else if (opcode >= UM_FUSE_LIST && opcode < UM_FUSE_OPCODE_LIMIT)
+		op = &our_ops[opcode - UM_FUSE_LIST];
+	return op && op->fn ? op : NULL;
+}
 
 const char *fs_arg_string(struct fs_req *req, size_t *pos, size_t max)
 {
@@ -229,6 +247,7 @@ static int dispatch(struct fs_req *req, const struct op *op)
 enum fs_pace fs_decode(struct fs_req *req)
 {
 	const size_t head = sizeof(req->in);
+	const struct op *op;
 
 	req->node = NULL;
 	req->written = 0;
@@ -238,19 +257,18 @@ enum fs_pace fs_decode(struct fs_req *req)
 		return FS_QUICK;
 	}
 	req->args_len = virtq_chain_read(&req->chain, head, req->args, sizeof(req->args));
-	if (req->in.opcode < FUSE_OPCODE_LIMIT && (ops[req->in.opcode].flags & OP_SLOW))
-		return FS_SLOW;
-	return FS_QUICK;
+	op = find_op(req->in.opcode);
+	return op && (op->flags & OP_SLOW) ? FS_SLOW : FS_QUICK;
 }
 
 void fs_handle(struct fs_req *req)
 {
-	const struct op *op = req->in.opcode < FUSE_OPCODE_LIMIT ? &ops[req->in.opcode] : NULL;
+	const struct op *op = find_op(req->in.opcode);
 	int r;
 
 	if (req->in.len < sizeof(req->in) || req->in.len != req->chain.out_bytes)
 		r = -EINVAL;
-	else if (!op || !op->fn)
+	else if (!op)
 		r = -ENOSYS;
 	else
 		r = dispatch(req, op);

@@ -9,6 +9,7 @@
  * Locks: queue_lock and wake_lock, both leaves; no request is worked on under either.
  */
 #include <errno.h>
+#include <linux/capability.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
@@ -203,6 +204,16 @@ static int start_thread(struct fs *fs, struct vm_bell *bell, int cpu)
 	return -r;
 }
 
+/* The threads will have the capabilities of this one. */
+static bool may_read_all(void)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {0};
+
+	return syscall(SYS_capget, &head, data) == 0 &&
+	       (data[0].effective & (1u << CAP_DAC_OVERRIDE | 1u << CAP_DAC_READ_SEARCH));
+}
+
 int fs_start(struct fs *fs, unsigned int workers, void (*thread_init)(void *), void *arg)
 {
 	const struct backend *b = fs->vm->backend;
@@ -210,6 +221,8 @@ int fs_start(struct fs *fs, unsigned int workers, void (*thread_init)(void *), v
 	sigset_t all, old;
 	int r = 0;
 
+	fs->euid = geteuid();
+	fs->reads_all = may_read_all();
 	fs->thread_init = thread_init;
 	fs->thread_init_arg = arg;
 	fs->threads = calloc(workers + beside, sizeof(*fs->threads));

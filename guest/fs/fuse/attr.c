@@ -70,6 +70,7 @@ static void set_valid(struct fuse_inode *fi, u64 valid)
 
 static void set_owner_and_mode(struct inode *i, const struct fuse_attr *a, bool own)
 {
+	fuse_i(i)->readable = a->flags & UM_FUSE_ATTR_READABLE;
 	i->mode = a->mode;
 	i->uid = a->uid;
 	i->gid = a->gid;

@@ -82,14 +82,17 @@ int fuse_call_exact(const struct fuse_call *c)
 
 void fuse_send(struct fuse_async *a, u32 opcode, u64 nodeid, const struct virtq_buf *bufs, u32 nr_bufs)
 {
-	struct virtq_buf in[1 + FUSE_MAX_BUFS];
+	struct virtq_buf in[2 + FUSE_MAX_BUFS];
 	const struct virtq_buf out[2] = { { &a->in, sizeof(a->in) }, { &a->arg, (u32)a->arg_size } };
+	u32 nin = 0;
 
 	BUG_ON(nr_bufs > FUSE_MAX_BUFS);
 	fill_header(&a->in, opcode, nodeid, a->arg_size);
-	in[0] = (struct virtq_buf){ &a->out, sizeof(a->out) };
-	memcpy(in + 1, bufs, nr_bufs * sizeof(*bufs));
-	virtq_submit_wait(queue, &a->vr, out, 2, in, 1 + nr_bufs);
+	in[nin++] = (struct virtq_buf){ &a->out, sizeof(a->out) };
+	if (opcode == UM_FUSE_OPEN_READ)
+		in[nin++] = (struct virtq_buf){ &a->open, sizeof(a->open) };
+	memcpy(in + nin, bufs, nr_bufs * sizeof(*bufs));
+	virtq_submit_wait(queue, &a->vr, out, 2, in, nin + nr_bufs);
 }
 
 void fuse_kick(void)
@@ -112,7 +115,11 @@ void fuse_kick_quiet(void)
 
 ssize_t fuse_result(const struct fuse_async *a)
 {
-	return result(&a->out, a->vr.written);
+	const ssize_t n = result(&a->out, a->vr.written);
+
+	if (n < 0 || a->in.opcode != UM_FUSE_OPEN_READ)
+		return n;
+	return n < (ssize_t)sizeof(a->open) ? -EIO : n - (ssize_t)sizeof(a->open);
 }
 
 int fuse_write_bufs(const struct fuse_fh *fh, u64 offset, u32 size, const struct virtq_buf *bufs, u32 nr_bufs)

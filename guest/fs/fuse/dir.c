@@ -194,8 +194,10 @@ static int remove_name(struct inode *dir, struct dentry *d, u32 opcode)
 
 static int fuse_unlink(struct inode *dir, struct dentry *d)
 {
-	const int err = remove_name(dir, d, FUSE_UNLINK);
+	int err;
 
+	fuse_fh_hold(d->inode);
+	err = remove_name(dir, d, FUSE_UNLINK);
 	if (!err && d->inode->nlink)
 		inode_set_nlink(d->inode, d->inode->nlink - 1);
 	return err;
@@ -223,6 +225,8 @@ static int fuse_rename(struct inode *odir, struct dentry *od, struct inode *ndir
 
 	if (flags & RENAME_WHITEOUT)
 		return -EINVAL;
+	if (nd->inode && !(flags & RENAME_EXCHANGE))
+		fuse_fh_hold(nd->inode);
 	err = fuse_call_exact(&c);
 	if (err) {
 		od->time = nd->time = 0;

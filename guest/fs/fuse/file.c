@@ -17,16 +17,60 @@ static bool is_shared(const struct file *f)
 	return fuse_s(f->inode->sb)->shared;
 }
 
+/*
+ * f->private is a handle that the open file keeps, so that it stays readable whatever happens to the name on the host. A file
+ * that nobody has read yet may have none.
+ */
 static int fuse_open(struct inode *inode, struct file *f)
 {
-	struct fuse_fh *fh = fuse_fh_open(inode, may_write(f));
+	struct fuse_fh *fh;
+	int err = fuse_refresh(inode);
 
+	if (err)
+		return err;
+	fh = !may_write(f) && fuse_i(inode)->readable ? fuse_fh_existing(inode, false) :
+							fuse_fh_open(inode, may_write(f));
 	if (IS_ERR(fh))
 		return (int)PTR_ERR(fh);
 	f->private = fh;
 	if (may_write(f))
 		fuse_writer_add(inode);
-	return fuse_refresh(inode);
+	else if (!fh)
+		fuse_lazy_add(inode, 1);
+	return 0;
+}
+
+/* An open file without a handle gets @fh (consumed). Returns the one it has. */
+static struct fuse_fh *set_handle(struct file *f, struct fuse_fh *fh)
+{
+	void *none = NULL;
+
+	if (!atomic_try_cmpxchg(&f->private, &none, fh)) {
+		fuse_fh_put(fh);
+		return none;
+	}
+	fuse_lazy_add(f->inode, -1);
+	return fh;
+}
+
+/* The handle of an open file, got now if it has none. It stays as long as the file. ERR_PTR. */
+static struct fuse_fh *file_fh(struct file *f)
+{
+	struct fuse_fh *fh = READ_ONCE(f->private);
+
+	if (fh)
+		return fh;
+	fh = fuse_fh_open(f->inode, false);
+	return IS_ERR(fh) ? fh : set_handle(f, fh);
+}
+
+/* After reading: the handle the read came back with is kept. */
+static void keep_handle(struct file *f)
+{
+	struct fuse_fh *fh = fuse_fh_existing(f->inode, false);
+
+	if (fh)
+		set_handle(f, fh);
 }
 
 static int write_back(struct inode *inode)
@@ -49,12 +93,16 @@ static void fuse_release(struct file *f)
 	if (may_write(f)) {
 		write_back(f->inode); /* what a mapping has dirtied since the close */
 		fuse_writer_del(f->inode);
+	} else if (!fh) {
+		fuse_lazy_add(f->inode, -1);
 	}
 	fuse_fh_put(fh);
 }
 
 static ssize_t fuse_read(struct file *f, struct iov_iter *it, loff_t *pos)
 {
+	ssize_t n;
+
 	/* Has somebody on the host changed it? */
 	if (!fuse_fresh(f->inode)) {
 		const int err = fuse_refresh(f->inode);
@@ -62,7 +110,10 @@ static ssize_t fuse_read(struct file *f, struct iov_iter *it, loff_t *pos)
 		if (err && err != -ESTALE)
 			return err;
 	}
-	return generic_file_read(f, it, pos);
+	n = generic_file_read(f, it, pos);
+	if (unlikely(!READ_ONCE(f->private)))
+		keep_handle(f);
+	return n;
 }
 
 static ssize_t fuse_write(struct file *f, struct iov_iter *it, loff_t *pos)
@@ -87,19 +138,24 @@ static ssize_t fuse_write(struct file *f, struct iov_iter *it, loff_t *pos)
 static int fuse_mmap(struct file *f, struct vma *vma)
 {
 	const int err = fuse_refresh(f->inode);
+	const struct fuse_fh *fh = file_fh(f); /* it may be long until a page is wanted */
 
-	return err ? err : generic_file_mmap(f, vma);
+	if (err)
+		return err;
+	return IS_ERR(fh) ? (int)PTR_ERR(fh) : generic_file_mmap(f, vma);
 }
 
 static int fuse_fsync(struct file *f, loff_t start, loff_t end, bool datasync)
 {
-	const struct fuse_fh *fh = f->private;
+	const struct fuse_fh *fh = file_fh(f);
+	int err = IS_ERR(fh) ? (int)PTR_ERR(fh) : mapping_writeback(&f->inode->mapping, start, end);
+
+	if (err)
+		return err;
 	const struct fuse_fsync_in in = { .fh = fh->fh, .fsync_flags = datasync ? FUSE_FSYNC_FDATASYNC : 0 };
 	const struct fuse_call c = {
 		.opcode = FUSE_FSYNC, .nodeid = fh->nodeid, .nr_in = 1, .in = { { &in, sizeof(in) } } };
-	const int err = mapping_writeback(&f->inode->mapping, start, end);
-
-	return err ? err : fuse_call_exact(&c);
+	return fuse_call_exact(&c);
 }
 
 #define FALLOC_FL_KEEP_SIZE 0x1
@@ -137,8 +193,8 @@ static int fuse_fallocate(struct file *f, int mode, loff_t off, loff_t len)
 
 static loff_t fuse_llseek(struct file *f, loff_t off, int whence)
 {
-	const struct fuse_fh *fh = f->private;
 	struct inode *i = f->inode;
+	const struct fuse_fh *fh;
 	int err = fuse_refresh(i);
 
 	if (err && err != -ESTALE)
@@ -147,6 +203,9 @@ static loff_t fuse_llseek(struct file *f, loff_t off, int whence)
 		return generic_llseek(f, off, whence);
 	if (off < 0 || off >= i->size)
 		return -ENXIO;
+	fh = file_fh(f);
+	if (IS_ERR(fh))
+		return PTR_ERR(fh);
 	const struct fuse_lseek_in in = { .fh = fh->fh, .offset = (u64)off, .whence = (u32)whence };
 	struct fuse_lseek_out out;
 	const struct fuse_call c = { .opcode = FUSE_LSEEK,

@@ -27,6 +27,7 @@ struct fuse_async {
 	} arg;
 	size_t arg_size;
 	struct fuse_out_header out;
+	struct fuse_open_out open; /* UM_FUSE_OPEN_READ: comes before the data */
 };
 
 /* A file open at the server. Shared by all opens of an inode: offsets are explicit. */
@@ -46,11 +47,13 @@ struct fuse_inode {
 	u64 nlookup;                /* fuse_lock: what the server counts for us */
 	struct list_head hash_link; /* fuse_lock */
 	bool submount;              /* immutable: an empty directory to mount over */
+	bool readable;              /* the server has said that it can be opened for reading */
 
 	spinlock_t lock;
 	struct fuse_fh *ro;         /* lock: kept while the inode is cached */
 	struct fuse_fh *rw;         /* lock: kept while somebody writes */
 	u32 writers;                /* lock: open files that may write */
+	u32 lazy;                   /* lock: open files that have no handle yet */
 	struct list_head idle_link; /* fuse_lock: inodes that keep a read handle */
 
 	/* Attributes as the server told them last; see attr.c. lock. */
@@ -116,7 +119,7 @@ void fuse_kick(void);
  */
 int fuse_send_quiet(struct fuse_async *a, u32 opcode, u64 nodeid);
 void fuse_kick_quiet(void);
-/* Bytes of data in the reply of a finished request, or -errno. */
+/* Bytes of data in the reply of a finished request (behind the handle, if that comes with it), or -errno. */
 ssize_t fuse_result(const struct fuse_async *a);
 /* Writes data from @bufs. 0 or -errno. */
 int fuse_write_bufs(const struct fuse_fh *fh, u64 offset, u32 size, const struct virtq_buf *bufs, u32 nr_bufs);
@@ -166,13 +169,19 @@ struct fuse_fh *fuse_fh_get(struct fuse_fh *fh);
 void fuse_fh_put(struct fuse_fh *fh); /* any context; NULL is fine */
 /* A handle for reading or writing the inode: the one there is, or a new one. Reference, or ERR_PTR. */
 struct fuse_fh *fuse_fh_open(struct inode *i, bool write);
+/* The one there is, with a reference, or NULL. */
+struct fuse_fh *fuse_fh_existing(struct inode *i, bool write);
+/* The handle a read came back with: kept for the next ones. Any context. */
+void fuse_fh_opened(struct inode *i, u64 fh);
 /* The handle a CREATE came with: kept for the open that follows. */
 void fuse_fh_adopt(struct inode *i, u64 fh);
-/* One that can write, with a reference; NULL if there is none. */
-struct fuse_fh *fuse_fh_writable(struct inode *i);
 /* Counts an opener for writing; the handle goes when the last has closed. */
 void fuse_writer_add(struct inode *i);
 void fuse_writer_del(struct inode *i);
+/* Counts open files without a handle. */
+void fuse_lazy_add(struct inode *i, s32 n);
+/* The name is about to go: files that are open without a handle get one now, while there is a name. */
+void fuse_fh_hold(struct inode *i);
 /* Closes handles nobody uses. */
 void fuse_fh_drop_idle(struct inode *i);
 

@@ -6,6 +6,8 @@
  * for reading and one for writing (which reads too). The one for reading stays with the inode after the last close, so that
  * opening a file again costs nothing; the oldest such handles are closed when there are many. The one for writing goes with
  * the last writer: a host that holds a file open for writing cannot execute it.
+ *
+ * Opening for reading what the server says it can read is put off: the first read brings the handle along.
  */
 #include "fuse.h"
 
@@ -110,13 +112,11 @@ static struct fuse_fh *existing(struct fuse_inode *fi, bool write)
 	return fh ? fuse_fh_get(fh) : NULL;
 }
 
-/* Takes the read handle off an inode that keeps one; idle_lock held. */
+/* Takes the read handle off an inode that is in the list; idle_lock held. */
 static struct fuse_fh *take_idle(struct fuse_inode *fi)
 {
 	struct fuse_fh *fh;
 
-	if (list_empty(&fi->idle_link))
-		return NULL;
 	list_del(&fi->idle_link);
 	nr_idle--;
 	spin_lock(&fi->lock);
@@ -142,22 +142,25 @@ static void note_idle(struct fuse_inode *fi)
 	fuse_fh_put(old);
 }
 
-struct fuse_fh *fuse_fh_open(struct inode *i, bool write)
+struct fuse_fh *fuse_fh_existing(struct inode *i, bool write)
 {
 	struct fuse_inode *fi = fuse_i(i);
-	struct fuse_fh *fh, *other;
+	struct fuse_fh *fh;
 
 	spin_lock(&fi->lock);
 	fh = existing(fi, write);
 	spin_unlock(&fi->lock);
-	if (fh)
-		return fh;
-	fh = open_at_server(i, write);
-	if (IS_ERR(fh))
-		return fh;
+	return fh;
+}
+
+/* The inode keeps @fh (consumed), unless it has one already. Returns the one it has, with a reference. */
+static struct fuse_fh *keep(struct fuse_inode *fi, struct fuse_fh *fh)
+{
+	struct fuse_fh *other;
+
 	spin_lock(&fi->lock);
-	other = existing(fi, write);
-	if (!other && write)
+	other = existing(fi, fh->writable);
+	if (!other && fh->writable)
 		fi->rw = fuse_fh_get(fh);
 	else if (!other)
 		fi->ro = fuse_fh_get(fh);
@@ -166,9 +169,27 @@ struct fuse_fh *fuse_fh_open(struct inode *i, bool write)
 		fuse_fh_put(fh);
 		return other;
 	}
-	if (!write)
+	if (!fh->writable)
 		note_idle(fi);
 	return fh;
+}
+
+struct fuse_fh *fuse_fh_open(struct inode *i, bool write)
+{
+	struct fuse_fh *fh = fuse_fh_existing(i, write);
+
+	if (fh)
+		return fh;
+	fh = open_at_server(i, write);
+	return IS_ERR(fh) ? fh : keep(fuse_i(i), fh);
+}
+
+void fuse_fh_opened(struct inode *i, u64 nr)
+{
+	struct fuse_fh *fh = fh_new(fuse_i(i)->nodeid, nr, false);
+
+	if (fh) /* else the server keeps it open until the end; nothing else is lost */
+		fuse_fh_put(keep(fuse_i(i), fh));
 }
 
 void fuse_fh_adopt(struct inode *i, u64 nr)
@@ -185,17 +206,6 @@ void fuse_fh_adopt(struct inode *i, u64 nr)
 	}
 	spin_unlock(&fi->lock);
 	fuse_fh_put(fh);
-}
-
-struct fuse_fh *fuse_fh_writable(struct inode *i)
-{
-	struct fuse_inode *fi = fuse_i(i);
-	struct fuse_fh *fh;
-
-	spin_lock(&fi->lock);
-	fh = existing(fi, true);
-	spin_unlock(&fi->lock);
-	return fh;
 }
 
 void fuse_writer_add(struct inode *i)
@@ -227,14 +237,50 @@ void fuse_writer_del(struct inode *i)
 	drop_rw(fuse_i(i), 1);
 }
 
+void fuse_lazy_add(struct inode *i, s32 n)
+{
+	struct fuse_inode *fi = fuse_i(i);
+
+	spin_lock(&fi->lock);
+	fi->lazy += (u32)n;
+	spin_unlock(&fi->lock);
+}
+
+/* Takes the inode off the list; its handle stays with it. */
+static void unlist(struct fuse_inode *fi)
+{
+	spin_lock(&idle_lock);
+	if (!list_empty(&fi->idle_link)) {
+		list_del(&fi->idle_link);
+		nr_idle--;
+	}
+	spin_unlock(&idle_lock);
+}
+
+void fuse_fh_hold(struct inode *i)
+{
+	struct fuse_inode *fi = fuse_i(i);
+	struct fuse_fh *fh;
+
+	if (!S_ISREG(i->mode) || !READ_ONCE(fi->lazy))
+		return;
+	fh = fuse_fh_open(i, false);
+	if (IS_ERR(fh))
+		return; /* whoever reads will be told */
+	unlist(fi);
+	fuse_fh_put(fh);
+}
+
 void fuse_fh_drop_idle(struct inode *i)
 {
 	struct fuse_inode *fi = fuse_i(i);
 	struct fuse_fh *fh;
 
-	spin_lock(&idle_lock);
-	fh = take_idle(fi);
-	spin_unlock(&idle_lock);
+	unlist(fi);
+	spin_lock(&fi->lock);
+	fh = fi->ro;
+	fi->ro = NULL;
+	spin_unlock(&fi->lock);
 	fuse_fh_put(fh);
 	drop_rw(fi, 0);
 }

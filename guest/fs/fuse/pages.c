@@ -9,7 +9,8 @@
 
 struct page_read {
 	struct fuse_async a;
-	struct fuse_fh *fh;
+	struct inode *inode; /* alive: it has locked pages */
+	struct fuse_fh *fh;  /* NULL: comes with the reply */
 	u32 nr;
 	struct page *pages[];
 };
@@ -53,6 +54,8 @@ static void read_done(struct virtq_req *vr)
 	struct page_read *r = container_of(vr, struct page_read, a.vr);
 	ssize_t left = fuse_result(&r->a);
 
+	if (!r->fh && left >= 0)
+		fuse_fh_opened(r->inode, r->a.open.fh);
 	for (u32 i = 0; i < r->nr; i++) {
 		end_read(r->pages[i], left);
 		if (left > 0)
@@ -62,8 +65,10 @@ static void read_done(struct virtq_req *vr)
 	kfree(r);
 }
 
-/* Sends one request for the first of the pages; returns how many it covers, or -ENOMEM. */
-static long send_read(struct fuse_fh *fh, struct page **p, u32 nr)
+/*
+ * Sends one request for the first of the pages; returns how many it covers, or -ENOMEM. Without @fh it opens the file too.
+ */
+static long send_read(struct inode *inode, struct fuse_fh *fh, struct page **p, u32 nr)
 {
 	struct virtq_buf bufs[FUSE_MAX_BUFS];
 	u32 nr_bufs, n = gather(p, nr, bufs, &nr_bufs);
@@ -71,44 +76,35 @@ static long send_read(struct fuse_fh *fh, struct page **p, u32 nr)
 
 	if (!r)
 		return -ENOMEM;
-	r->fh = fuse_fh_get(fh);
+	r->inode = inode;
+	r->fh = fh ? fuse_fh_get(fh) : NULL;
 	r->nr = n;
 	memcpy(r->pages, p, n * sizeof(r->pages[0]));
 	r->a.arg.read = (struct fuse_read_in){
-		.fh = fh->fh, .offset = p[0]->index << PAGE_SHIFT, .size = n << PAGE_SHIFT };
+		.fh = fh ? fh->fh : 0, .offset = p[0]->index << PAGE_SHIFT, .size = n << PAGE_SHIFT };
 	r->a.arg_size = sizeof(r->a.arg.read);
 	r->a.vr.done = read_done;
-	fuse_send(&r->a, FUSE_READ, fh->nodeid, bufs, nr_bufs);
+	fuse_send(&r->a, fh ? FUSE_READ : UM_FUSE_OPEN_READ, fuse_i(inode)->nodeid, bufs, nr_bufs);
 	return n;
 }
 
 static int fuse_read_pages(struct inode *inode, struct file *file, struct page **p, u32 nr)
 {
-	struct fuse_fh *fh = file && file->private ? fuse_fh_get(file->private) : fuse_fh_open(inode, false);
-	long n = IS_ERR(fh) ? PTR_ERR(fh) : 0;
+	struct fuse_fh *fh = file && file->private ? fuse_fh_get(file->private) : fuse_fh_existing(inode, false);
+	long n = 0;
 
 	while (nr && n >= 0) {
-		n = send_read(fh, p, nr);
+		n = send_read(inode, fh, p, nr);
 		if (n > 0) {
 			p += n;
 			nr -= (u32)n;
 		}
 	}
-	if (!IS_ERR(fh)) {
-		fuse_kick();
-		fuse_fh_put(fh);
-	}
+	fuse_kick();
+	fuse_fh_put(fh);
 	for (u32 i = 0; i < nr; i++)
 		end_read(p[i], n);
 	return n < 0 ? (int)n : 0;
-}
-
-/* A writer's handle, or one for this time only (pages that a mapping made dirty after the last close). */
-static struct fuse_fh *write_handle(struct inode *inode)
-{
-	struct fuse_fh *fh = fuse_fh_writable(inode);
-
-	return fh ? fh : fuse_fh_open(inode, true);
 }
 
 static void count_writing(struct inode *inode, s32 by)
@@ -125,7 +121,7 @@ static void count_writing(struct inode *inode, s32 by)
 
 static int fuse_write_pages(struct inode *inode, struct page **p, u32 nr)
 {
-	struct fuse_fh *fh = write_handle(inode);
+	struct fuse_fh *fh = fuse_fh_open(inode, true);
 	int err = 0;
 
 	if (IS_ERR(fh))

@@ -9,21 +9,28 @@
 #include "../internal.h"
 #include "fuse.h"
 
-#define LIST_BYTES 32768
+#define LIST_BYTES 32000 /* with the rest of struct listing within 32 KB */
 #define CREDIT_MAX 65536
 #define CREDIT_USE 8
 
 static s32 credit = 8192; /* races lose a count now and then */
 
 struct listing {
+	struct fuse_async release;
+	bool open;    /* fh is valid: a directory that took more than one buffer */
+	bool plus;    /* what kind of entries */
+	bool started;
+	bool at_end;  /* there is nothing behind the buffer */
 	u64 fh;
 	u64 next;     /* cookie behind the buffer */
 	u32 len, at;  /* bytes in data, and consumed */
 	u64 at_pos;   /* cookie of the entry at `at` */
-	bool plus;    /* what kind of entries */
-	bool started;
+	struct um_fuse_list_out head; /* comes before data */
 	char data[LIST_BYTES] __aligned(8);
 };
+
+_Static_assert(offsetof(struct listing, data) == offsetof(struct listing, head) + sizeof(struct um_fuse_list_out), "one reply");
+_Static_assert(sizeof(struct listing) <= 32768, "one reply");
 
 void fuse_listing_used(void)
 {
@@ -41,10 +48,12 @@ static int open_dir(struct inode *i, struct listing *l)
 				     .in = { { &in, sizeof(in) } },
 				     .out = &out,
 				     .out_size = sizeof(out) };
-	const int err = fuse_call_exact(&c);
+	int err = l->open ? 0 : fuse_call_exact(&c);
 
-	if (!err)
+	if (!err && !l->open) {
 		l->fh = out.fh;
+		l->open = true;
+	}
 	return err;
 }
 
@@ -52,19 +61,13 @@ static int open_dir(struct inode *i, struct listing *l)
 static struct listing *get_listing(struct file *f)
 {
 	struct listing *l = f->private;
-	int err;
 
 	if (l)
 		return l;
 	l = kmalloc(sizeof(*l));
 	if (!l)
-		return ERR_PTR(-ENOMEM);
+		return NULL;
 	memset(l, 0, offsetof(struct listing, data));
-	err = open_dir(f->inode, l);
-	if (err) {
-		kfree(l);
-		return ERR_PTR(err);
-	}
 	f->private = l;
 	return l;
 }
@@ -151,20 +154,52 @@ static void cache_all(struct dentry *parent, struct listing *l)
 	l->at = 0;
 }
 
+/* The start of a directory, and all of it if it is not large, in one request. Bytes of entries or -errno. */
+static ssize_t list_start(struct inode *i, struct listing *l)
+{
+	const struct um_fuse_list_in in = { .size = LIST_BYTES, .plus = l->plus };
+	const struct fuse_call c = { .opcode = UM_FUSE_LIST,
+				     .nodeid = fuse_i(i)->nodeid,
+				     .nr_in = 1,
+				     .in = { { &in, sizeof(in) } },
+				     .out = &l->head,
+				     .out_size = sizeof(l->head) + LIST_BYTES };
+	const ssize_t n = fuse_call(&c);
+
+	if (n < 0)
+		return n;
+	if (n < (ssize_t)sizeof(l->head))
+		return -EIO;
+	l->at_end = l->head.at_end;
+	return n - (ssize_t)sizeof(l->head);
+}
+
+static ssize_t list_more(struct inode *i, struct listing *l, u64 pos)
+{
+	const int err = open_dir(i, l);
+	const struct fuse_read_in in = { .fh = l->fh, .offset = pos, .size = LIST_BYTES };
+	const struct fuse_call c = { .opcode = l->plus ? FUSE_READDIRPLUS : FUSE_READDIR,
+				     .nodeid = fuse_i(i)->nodeid,
+				     .nr_in = 1,
+				     .in = { { &in, sizeof(in) } },
+				     .out = l->data,
+				     .out_size = LIST_BYTES };
+	ssize_t n;
+
+	if (err)
+		return err;
+	n = fuse_call(&c);
+	l->at_end = n == 0;
+	return n;
+}
+
+/* Gets the entries from cookie @pos on; none at the end. */
 static int fill(struct file *f, struct listing *l, u64 pos)
 {
-	struct fuse_inode *fi = fuse_i(f->inode);
-	const struct fuse_read_in in = { .fh = l->fh, .offset = pos, .size = LIST_BYTES };
-	struct fuse_call c = { .nodeid = fi->nodeid,
-			       .nr_in = 1,
-			       .in = { { &in, sizeof(in) } },
-			       .out = l->data,
-			       .out_size = LIST_BYTES };
 	ssize_t n;
 
 	l->plus = READ_ONCE(credit) > 0;
-	c.opcode = l->plus ? FUSE_READDIRPLUS : FUSE_READDIR;
-	n = fuse_call(&c);
+	n = pos ? list_more(f->inode, l, pos) : list_start(f->inode, l);
 	l->len = n < 0 ? 0 : (u32)n;
 	l->at = 0;
 	l->at_pos = l->next = pos;
@@ -223,8 +258,8 @@ static int fuse_iterate(struct file *f, struct dir_context *ctx)
 	if (fuse_i(f->inode)->submount)
 		return iterate_submount(f, ctx);
 	l = get_listing(f);
-	if (IS_ERR(l))
-		return (int)PTR_ERR(l);
+	if (!l)
+		return -ENOMEM;
 	if (!l->started || l->at_pos != (u64)ctx->pos) {
 		l->started = true;
 		r = fill(f, l, (u64)ctx->pos);
@@ -235,25 +270,39 @@ static int fuse_iterate(struct file *f, struct dir_context *ctx)
 		r = give(f, l, ctx);
 		if (r <= 0)
 			return r;
+		if (l->at_end)
+			return 0;
 		r = fill(f, l, l->next);
 		if (r || !l->len)
 			return r;
 	}
 }
 
+static void release_done(struct virtq_req *r)
+{
+	kfree(container_of(r, struct listing, release.vr));
+}
+
 static void fuse_dir_release(struct file *f)
 {
 	struct listing *l = f->private;
-	const struct fuse_release_in in = { .fh = l ? l->fh : 0 };
-	const struct fuse_call c = { .opcode = FUSE_RELEASEDIR,
-				     .nodeid = fuse_i(f->inode)->nodeid,
-				     .nr_in = 1,
-				     .in = { { &in, sizeof(in) } } };
 
-	if (!l)
+	if (!l || !l->open) {
+		kfree(l);
 		return;
-	fuse_call(&c);
-	kfree(l);
+	}
+	l->release.arg.release = (struct fuse_release_in){ .fh = l->fh };
+	l->release.arg_size = sizeof(l->release.arg.release);
+	l->release.vr.done = release_done;
+	if (fuse_send_quiet(&l->release, FUSE_RELEASEDIR, fuse_i(f->inode)->nodeid)) {
+		const struct fuse_call c = { .opcode = FUSE_RELEASEDIR,
+					     .nodeid = fuse_i(f->inode)->nodeid,
+					     .nr_in = 1,
+					     .in = { { &l->release.arg.release, sizeof(l->release.arg.release) } } };
+
+		fuse_call(&c);
+		kfree(l);
+	}
 }
 
 static loff_t fuse_dir_llseek(struct file *f, loff_t off, int whence)
@@ -274,9 +323,10 @@ static loff_t fuse_dir_llseek(struct file *f, loff_t off, int whence)
 static int fuse_dir_fsync(struct file *f, loff_t start, loff_t end, bool datasync)
 {
 	struct listing *l = get_listing(f);
+	const int err = l ? open_dir(f->inode, l) : -ENOMEM;
 
-	if (IS_ERR(l))
-		return (int)PTR_ERR(l);
+	if (err)
+		return err;
 	const struct fuse_fsync_in in = { .fh = l->fh, .fsync_flags = datasync ? FUSE_FSYNC_FDATASYNC : 0 };
 	const struct fuse_call c = { .opcode = FUSE_FSYNCDIR,
 				     .nodeid = fuse_i(f->inode)->nodeid,
