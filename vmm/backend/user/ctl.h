@@ -148,6 +148,7 @@ struct ctl_vcpu {
 	uint64_t start_rip, start_rsp, start_rdi; /* start_rip != 0: not yet running */
 	uint32_t started;
 	uint32_t halt_poll_us;
+	uint32_t wait_poll_us, reserved2;
 	uint64_t handover_tsc;	 /* when the last hand-over began */
 	uint64_t no_yield_until; /* TSC */
 	uint32_t yield_score, yield_bans;

@@ -9,10 +9,11 @@
 
 #define NO_DEADLINE (~0ull)
 
-#define HALT_SHORT_US 60
-#define HALT_LONG_US 200
-#define HALT_POLL_STEP_US 5
-#define HALT_POLL_MAX_US 20
+/* Polling before sleep: more while sleeps are short, none after a long one. */
+#define SLEEP_SHORT_US 60
+#define SLEEP_LONG_US 200
+#define POLL_STEP_US 5
+#define POLL_MAX_US 20
 
 void request(uint32_t bits)
 {
@@ -89,6 +90,18 @@ static void timer_cover(struct ctl_vcpu *vc)
 	host_wake(&CTL->timer_seq, 1);
 }
 
+/* How long to poll next time, from how long it took this time. */
+static uint32_t next_poll(uint32_t poll_us, uint64_t took_tsc)
+{
+	uint64_t took_us = took_tsc * 1000 / CTL->tsc_khz;
+
+	if (took_us > SLEEP_LONG_US)
+		return 0;
+	if (took_us < SLEEP_SHORT_US && poll_us < POLL_MAX_US)
+		return poll_us + POLL_STEP_US;
+	return poll_us;
+}
+
 /*
  * Looks for interrupts for a little while before sleeping, if sleeps have been short of late: a sleeper costs its waker a
  * futex call and itself some 25 us. The CPU is offered to others all the time, first of all to VMM threads that serve us.
@@ -122,7 +135,7 @@ static void sleep_for_interrupt(struct ctl_vcpu *vc, struct pvcs *p)
 static void halt(struct ctl_vcpu *vc)
 {
 	struct pvcs *p = (struct pvcs *)vc->pvcs;
-	uint64_t start = rdtsc(), took_us;
+	uint64_t start = rdtsc();
 
 	if (READ_ONCE(p->pending))
 		return;
@@ -133,11 +146,7 @@ static void halt(struct ctl_vcpu *vc)
 		sleep_for_interrupt(vc, p);
 	xchg(&vc->mode, VC_SUPER);
 	timer_cover(vc);
-	took_us = (rdtsc() - start) * 1000 / CTL->tsc_khz;
-	if (took_us > HALT_LONG_US)
-		vc->halt_poll_us = 0;
-	else if (took_us < HALT_SHORT_US && vc->halt_poll_us < HALT_POLL_MAX_US)
-		vc->halt_poll_us += HALT_POLL_STEP_US;
+	vc->halt_poll_us = next_poll(vc->halt_poll_us, rdtsc() - start);
 }
 
 static void set_timer(struct ctl_vcpu *vc, uint64_t deadline)
@@ -223,15 +232,34 @@ static uint64_t rdmsr(const struct ctl_vcpu *vc, uint64_t index)
 
 /* ---- The rest ---- */
 
-static long wait_word(uint64_t address, uint32_t value, uint64_t timeout_ns)
+/* Did the word change while we looked? As poll_for_interrupt(). */
+static bool poll_word(const struct ctl_vcpu *vc, const uint32_t *word, uint32_t value)
 {
+	uint64_t start = rdtsc();
+
+	while (READ_ONCE(*word) == value) {
+		if (rdtsc() - start >= (uint64_t)vc->wait_poll_us * CTL->tsc_khz / 1000)
+			return false;
+		host3(HOST_sched_yield, 0, 0, 0);
+	}
+	return true;
+}
+
+static long wait_word(struct ctl_vcpu *vc, uint64_t address, uint32_t value, uint64_t timeout_ns)
+{
+	uint64_t start = rdtsc();
 	struct host_timespec ts = {.sec = (int64_t)(timeout_ns / 1000000000),
 				   .nsec = (int64_t)(timeout_ns % 1000000000)};
 	long ret;
 
 	if ((address & 3) || !in_ram(address, 4))
 		return -EINVAL;
-	ret = host_futex((uint32_t *)address, FUTEX_WAIT_, value, timeout_ns == ~0ull ? NULL : &ts, 0);
+	if (READ_ONCE(*(uint32_t *)address) != value)
+		return -EAGAIN;
+	ret = 0;
+	if (!vc->wait_poll_us || !poll_word(vc, (uint32_t *)address, value))
+		ret = host_futex((uint32_t *)address, FUTEX_WAIT_, value, timeout_ns == ~0ull ? NULL : &ts, 0);
+	vc->wait_poll_us = next_poll(vc->wait_poll_us, rdtsc() - start);
 	return ret == -EAGAIN || ret == -ETIMEDOUT ? ret : 0;
 }
 
@@ -347,7 +375,7 @@ static long dispatch(struct ctl_vcpu *vc, struct hc_regs *r)
 	case UM_HC_KICK:
 		return kick_vcpu(r->rbx);
 	case UM_HC_WAIT:
-		return wait_word(r->rbx, (uint32_t)r->r10, r->rdx);
+		return wait_word(vc, r->rbx, (uint32_t)r->r10, r->rdx);
 	case UM_HC_WAKE:
 		return wake_word(r->rbx, r->r10);
 	case UM_HC_NOTIFY:
