@@ -490,6 +490,13 @@ static void backend_thread_init(struct vm *vm)
 		vm_end(vm, VMM_EXIT_ERROR, "cannot install a thread's system-call filter: %s", strerror(-err));
 }
 
+static void vcpu_moved(struct vm *vm, unsigned int vcpu, int cpu)
+{
+	struct vmm *v = (struct vmm *)((char *)vm - offsetof(struct vmm, vm));
+
+	fs_vcpu_moved(v->fs, vcpu, cpu);
+}
+
 static int start(struct vmm *v)
 {
 	const struct vmm_spec *s = v->spec;
@@ -520,6 +527,7 @@ static int start(struct vmm *v)
 		return fail(v, err, step);
 	v->boot->tsc_khz = clock_init(&v->clock, vm_gpa(&v->vm, UM_GPA_CLOCK, sizeof(struct um_clock)), &s->first);
 	v->vm.thread_init = backend_thread_init;
+	v->vm.vcpu_moved = vcpu_moved;
 	err = v->vm.backend->create(&v->vm, v->boot);
 	if (err)
 		return fail(v, err, "start the backend");

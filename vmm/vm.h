@@ -36,6 +36,8 @@ struct vm {
 
 	/* Called first in each thread that a backend starts: closes its list of system calls. NULL: nothing to do. */
 	void (*thread_init)(struct vm *vm);
+	/* A vCPU runs on another host CPU from now on; may be NULL. A thread of the backend; does not block. */
+	void (*vcpu_moved)(struct vm *vm, unsigned int vcpu, int cpu);
 
 	/* Set once, by whoever ends the sandbox first; see vm_end(). */
 	_Atomic int ended;

@@ -51,6 +51,9 @@ int fs_attach(struct fs *fs, const struct um_boot_queue *requests, const struct 
  */
 int fs_start(struct fs *fs, unsigned int workers, void (*thread_init)(void *), void *arg);
 
+/* The thread beside @vcpu follows it to @cpu. Between fs_start() and fs_stop(), any thread. */
+void fs_vcpu_moved(struct fs *fs, unsigned int vcpu, int cpu);
+
 /* The common doorbell rang: some worker looks at the queues. Any thread, does not block. */
 void fs_doorbell(struct fs *fs);
 

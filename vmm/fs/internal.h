@@ -88,6 +88,7 @@ struct fs_thread {
 	pthread_t thread;
 	struct fs *fs;
 	struct vm_bell *bell; /* NULL: one of the pool */
+	unsigned int vcpu;    /* whose bell it is */
 };
 
 struct fs {

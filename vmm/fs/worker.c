@@ -182,14 +182,14 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
-static int start_thread(struct fs *fs, struct vm_bell *bell, int cpu)
+static int start_thread(struct fs *fs, struct vm_bell *bell, unsigned int vcpu, int cpu)
 {
 	struct fs_thread *t = &fs->threads[fs->thread_count];
 	pthread_attr_t attr;
 	cpu_set_t set;
 	int r;
 
-	*t = (struct fs_thread){.fs = fs, .bell = bell};
+	*t = (struct fs_thread){.fs = fs, .bell = bell, .vcpu = vcpu};
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, STACK_BYTES);
 	if (bell && cpu >= 0) {
@@ -231,16 +231,27 @@ int fs_start(struct fs *fs, unsigned int workers, void (*thread_init)(void *), v
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	for (unsigned int i = 0; r == 0 && i < workers; i++)
-		r = start_thread(fs, NULL, -1);
+		r = start_thread(fs, NULL, 0, -1);
 	for (unsigned int i = 0; r == 0 && i < beside; i++) {
 		int cpu = -1;
 		struct vm_bell *bell = b->bell(fs->vm, i, &cpu);
 
 		if (bell)
-			r = start_thread(fs, bell, cpu);
+			r = start_thread(fs, bell, i, cpu);
 	}
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return r;
+}
+
+void fs_vcpu_moved(struct fs *fs, unsigned int vcpu, int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET((unsigned int)cpu, &set);
+	for (unsigned int i = 0; i < fs->thread_count; i++)
+		if (fs->threads[i].bell && fs->threads[i].vcpu == vcpu)
+			pthread_setaffinity_np(fs->threads[i].thread, sizeof(set), &set);
 }
 
 void fs_stop(struct fs *fs)

@@ -24,7 +24,7 @@
 
 #define HOME_TIMEOUT_MS 10000
 #define MAX_SPACES 256
-#define POOL_KEEP 16    /* blank spaces that wait for another use instead of ending */
+#define POOL_KEEP 16   /* blank spaces that wait for another use instead of ending */
 #define PRESPAWN_MAX 4 /* with more vCPUs carriers are made when first needed */
 
 #ifndef MFD_EXEC
@@ -105,7 +105,8 @@ static int text_memory(void)
 	return ret;
 }
 
-/* New spaces map at once what every guest kernel touches: the loaded part of its image. Its bss is a hole in the file yet. */
+/* New spaces map at once what every guest kernel touches: the loaded part of its image. Its bss is a hole in the file
+ * yet. */
 static void populate_range(struct ctl *ctl, const struct vm *vm, const struct um_boot *boot)
 {
 	off_t hole = lseek(vm->ram_fd, (off_t)boot->kernel_start, SEEK_HOLE);
@@ -273,7 +274,7 @@ static struct vm_bell *user_bell(struct vm *vm, unsigned int vcpu, int *cpu)
 {
 	struct user_backend *ub = user_of(vm);
 
-	*cpu = ub->cpu[vcpu];
+	*cpu = atomic_load(&ub->affinity.cpu[vcpu]);
 	return &ub->ctl->vcpu[vcpu].bell;
 }
 

@@ -29,9 +29,9 @@
 #define VC_PVCS 48
 
 /* ctl_vcpu.mode */
-#define VC_SUPER 0  /* guest kernel or switcher */
-#define VC_USER 1   /* guest program: a kick has to be a signal */
-#define VC_HALTED 2 /* asleep in HALT: a kick is a futex wake of this word */
+#define VC_SUPER 0   /* guest kernel or switcher */
+#define VC_USER 1    /* guest program: a kick has to be a signal */
+#define VC_HALTED 2  /* asleep in HALT: a kick is a futex wake of this word */
 #define VC_POLLING 3 /* in HALT, looking at pending: needs no kick */
 
 /* What the backend keeps in the PVCS besides `backend`; see struct pvcs. */
@@ -149,10 +149,11 @@ struct ctl_vcpu {
 	uint32_t started;
 	uint32_t halt_poll_us;
 	uint32_t wait_poll_us, reserved2;
-	uint64_t handover_tsc;	 /* when the last hand-over began */
-	uint64_t no_yield_until; /* TSC */
+	uint64_t asleep_since, slept; /* TSC */
+	uint64_t handover_tsc;	      /* when the last hand-over began */
+	uint64_t no_yield_until;      /* TSC */
 	uint32_t yield_score, yield_bans;
-	struct vm_bell bell; /* of the file queues */
+	struct vm_bell bell;					    /* of the file queues */
 	uint64_t faults, events, syscalls, kicks, handovers, halts; /* statistics */
 	struct pvcs boot_pvcs __attribute__((aligned(64)));
 } __attribute__((aligned(512)));
@@ -212,7 +213,7 @@ struct ctl {
 
 	/* Timer thread. */
 	uint32_t timer_seq __attribute__((aligned(64))); /* futex: look again */
-	uint32_t reserved0;
+	uint32_t idle;	      /* it does not watch the load of vCPUs: wake it when one wakes up */
 	uint64_t timer_armed; /* what the timer thread sleeps for */
 	uint64_t kick_mask;   /* vCPUs to be kicked by the timer thread, when spaces may not */
 

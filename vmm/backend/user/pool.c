@@ -83,8 +83,8 @@ static unsigned int available(const struct user_backend *ub)
 }
 
 /*
- * How many blank spaces to have at hand: few while nobody has had to wait for one, since a sandbox that runs one program
- * needs one, and more each time somebody did.
+ * How many blank spaces to have at hand: few while nobody has had to wait for one, since a sandbox that runs one
+ * program needs one, and more each time somebody did.
  */
 static void size_pool(struct user_backend *ub)
 {

@@ -3,8 +3,8 @@
  * Makes the template process: a fork of the VMM that puts everything a space needs at its fixed place, gives up what is
  * the VMM's, and jumps into the switcher (switcher/template.c), where it serves.
  *
- * All steps of the child that can fail report an errno through the channel's `ready` word. The VMM goes on meanwhile. Between fork and jump the
- * child runs ordinary C with the VMM's memory, single-threaded.
+ * All steps of the child that can fail report an errno through the channel's `ready` word. The VMM goes on meanwhile.
+ * Between fork and jump the child runs ordinary C with the VMM's memory, single-threaded.
  */
 #include <errno.h>
 #include <fcntl.h>

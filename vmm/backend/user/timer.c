@@ -105,7 +105,7 @@ static void *timer_main(void *arg)
 	const struct timespec pause = {.tv_nsec = ROUND_MIN_NS};
 	struct user_backend *ub = arg;
 	struct timespec ts;
-	uint64_t earliest, again;
+	uint64_t earliest, again, round;
 	uint32_t seq;
 
 	if (ub->vm->thread_init)
@@ -121,6 +121,9 @@ static void *timer_main(void *arg)
 			nanosleep(&pause, NULL);
 			continue;
 		}
+		round = affinity_round(ub, now_ns());
+		__atomic_store_n(&ub->ctl->idle, round == NO_DEADLINE, __ATOMIC_RELAXED);
+		earliest = round < earliest ? round : earliest;
 		ts.tv_sec = (time_t)(earliest / NS_PER_S);
 		ts.tv_nsec = (long)(earliest % NS_PER_S);
 		futex(&ub->ctl->timer_seq, FUTEX_WAIT_BITSET, seq, earliest == NO_DEADLINE ? NULL : &ts);

@@ -8,6 +8,7 @@
 
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -31,6 +32,16 @@ struct space_rec {
 	_Atomic pid_t pid;    /* 0: none; any thread reads it for kicks */
 };
 
+/* Where vCPUs run. */
+struct affinity {
+	_Atomic int cpu[UM_MAX_VCPUS]; /* -1: anywhere */
+	uint16_t allowed[CPU_SETSIZE]; /* immutable after affinity_init() */
+	unsigned int nr_allowed;
+	/* Timer thread: the last round. */
+	uint64_t last_ns, used_ns;
+	uint64_t slept[UM_MAX_VCPUS];
+};
+
 struct user_backend {
 	struct vm *vm;
 	struct ctl *ctl;   /* shared with the guest: untrusted */
@@ -43,7 +54,7 @@ struct user_backend {
 	unsigned int pool_target;
 	unsigned int failures; /* spaces that could not be made, in a row */
 	struct space_rec space[CTL_MAX_SPACES];
-	int cpu[UM_MAX_VCPUS]; /* affinity.c: -1 = not pinned */
+	struct affinity affinity;
 	pthread_t timer;
 	bool timer_running;
 	_Atomic bool stop;
@@ -101,5 +112,7 @@ void vcpu_kick(struct user_backend *ub, unsigned int vcpu, uint64_t pending);
 void affinity_init(struct user_backend *ub);
 /* Moves the carriers of @index that are not yet there to their CPUs. */
 void affinity_apply(struct user_backend *ub, unsigned int index);
+/* Time for another look? Returns when to call again, ~0 = not before a vCPU wakes up. Timer thread. */
+uint64_t affinity_round(struct user_backend *ub, uint64_t now_ns);
 
 #endif

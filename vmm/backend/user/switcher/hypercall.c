@@ -84,8 +84,9 @@ void vcpu_interrupt(struct ctl_vcpu *vc, uint64_t bits)
 /* Makes sure that the timer thread wakes up for this vCPU's deadline. */
 static void timer_cover(struct ctl_vcpu *vc)
 {
-	if (READ_ONCE(vc->deadline) >= READ_ONCE(CTL->timer_armed))
+	if (READ_ONCE(vc->deadline) >= READ_ONCE(CTL->timer_armed) && !READ_ONCE(CTL->idle))
 		return;
+	WRITE_ONCE(CTL->idle, 0);
 	fetch_add(&CTL->timer_seq, 1);
 	host_wake(&CTL->timer_seq, 1);
 }
@@ -103,8 +104,9 @@ static uint32_t next_poll(uint32_t poll_us, uint64_t took_tsc)
 }
 
 /*
- * Looks for interrupts for a little while before sleeping, if sleeps have been short of late: a sleeper costs its waker a
- * futex call and itself some 25 us. The CPU is offered to others all the time, first of all to VMM threads that serve us.
+ * Looks for interrupts for a little while before sleeping, if sleeps have been short of late: a sleeper costs its waker
+ * a futex call and itself some 25 us. The CPU is offered to others all the time, first of all to VMM threads that serve
+ * us.
  */
 static void poll_for_interrupt(struct ctl_vcpu *vc, const struct pvcs *p)
 {
@@ -122,6 +124,7 @@ static void sleep_for_interrupt(struct ctl_vcpu *vc, struct pvcs *p)
 	long ret;
 
 	xchg(&vc->mode, VC_HALTED);
+	vc->asleep_since = rdtsc();
 	while (!READ_ONCE(p->pending) && READ_ONCE(vc->mode) == VC_HALTED) {
 		deadline = READ_ONCE(vc->deadline);
 		ts.sec = (int64_t)(deadline / 1000000000);
@@ -130,6 +133,8 @@ static void sleep_for_interrupt(struct ctl_vcpu *vc, struct pvcs *p)
 		if (ret == -ETIMEDOUT && cmpxchg64(&vc->deadline, deadline, NO_DEADLINE))
 			fetch_or(&p->pending, UM_PENDING_TIMER);
 	}
+	vc->slept += rdtsc() - vc->asleep_since;
+	vc->asleep_since = 0;
 }
 
 static void halt(struct ctl_vcpu *vc)
@@ -257,8 +262,12 @@ static long wait_word(struct ctl_vcpu *vc, uint64_t address, uint32_t value, uin
 	if (READ_ONCE(*(uint32_t *)address) != value)
 		return -EAGAIN;
 	ret = 0;
-	if (!vc->wait_poll_us || !poll_word(vc, (uint32_t *)address, value))
+	if (!vc->wait_poll_us || !poll_word(vc, (uint32_t *)address, value)) {
+		vc->asleep_since = rdtsc();
 		ret = host_futex((uint32_t *)address, FUTEX_WAIT_, value, timeout_ns == ~0ull ? NULL : &ts, 0);
+		vc->slept += rdtsc() - vc->asleep_since;
+		vc->asleep_since = 0;
+	}
 	vc->wait_poll_us = next_poll(vc->wait_poll_us, rdtsc() - start);
 	return ret == -EAGAIN || ret == -ETIMEDOUT ? ret : 0;
 }
@@ -318,7 +327,8 @@ static void notify(struct ctl_vcpu *vc, uint64_t queue)
 	uint64_t one = 1;
 
 	if (queue == UM_QUEUE_FS || queue == UM_QUEUE_FS_HIPRIO) {
-		/* A locked instruction: the count is visible before the listener is looked at; pairs with listen() in vmm/fs. */
+		/* A locked instruction: the count is visible before the listener is looked at; pairs with listen() in
+		 * vmm/fs. */
 		fetch_add(&vc->bell.count, 1);
 		switch (READ_ONCE(vc->bell.listener)) {
 		case BELL_ASLEEP:
