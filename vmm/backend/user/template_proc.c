@@ -149,6 +149,7 @@ static void __attribute__((noreturn)) child(struct user_backend *ub)
 	int ret = map_all(ub);
 
 	setsid();
+	prctl(PR_SET_NAME, "umbra-space");
 	if (!ret)
 		ret = set_descriptors(ub->vm);
 	if (!ret)
