@@ -127,6 +127,13 @@ static void test_bad_ids(void)
 	const struct fuse_read_in huge = {.fh = opened.fh, .offset = UINT64_MAX, .size = 4096};
 
 	CHECK_EQ(raw(FUSE_READDIR, 1, &huge, sizeof(huge), NULL, NULL), -EINVAL);
+	const struct um_fuse_list_in list[] = {{.offset = UINT64_MAX, .size = 4096}, {.size = UINT32_MAX}};
+
+	CHECK_EQ(raw(UM_FUSE_LIST, 1, &list[0], sizeof(list[0]), NULL, NULL), -EINVAL);
+	CHECK_EQ(raw(UM_FUSE_LIST, 1, &list[1], sizeof(list[1]), NULL, NULL), -EINVAL);
+	CHECK_EQ(raw(UM_FUSE_LIST, e.nodeid, &list[0], sizeof(list[0]), NULL, NULL), -ENOTDIR);
+	CHECK_EQ(raw(UM_FUSE_OPEN_READ, e.nodeid, &huge, sizeof(huge), NULL, NULL), -EINVAL);
+	CHECK_EQ(raw(UM_FUSE_OPEN_READ, 1, &(struct fuse_read_in){.size = 1}, sizeof(huge), NULL, NULL), -EISDIR);
 }
 
 static void test_shapes(void)
@@ -151,7 +158,7 @@ static void test_shapes(void)
 	for (uint32_t op = 0; op < 80; op++) {
 		call = (struct fscall){.opcode = op, .node = 1};
 		CHECK(fscall(&c, &call) <= 0 || op == FUSE_STATFS);
-		call.opcode = op << 20 | 4096;
+		call.opcode = op << 20 | 8192;
 		CHECK_EQ(fscall(&c, &call), -ENOSYS);
 	}
 	/* No room for the reply. */
@@ -277,6 +284,8 @@ static void test_special_files(void)
 	in_root(path, sizeof(path), "fifo");
 	CHECK_EQ(mkfifo(path, 0666), 0);
 	CHECK_EQ(fsc_lookup(&c, 1, "fifo", &e), 0);
+	CHECK_EQ(raw(UM_FUSE_OPEN_READ, e.nodeid, &(struct fuse_read_in){.size = 1}, sizeof(struct fuse_read_in), NULL, NULL),
+		 -EACCES);
 	CHECK_EQ(fsc_open(&c, e.nodeid, O_RDONLY, &fh), -EACCES);
 	CHECK_EQ(fsc_create(&c, 1, "fifo", O_RDWR, 0644, &node, &fh), -EACCES);
 	in_root(path, sizeof(path), "zero");

@@ -305,6 +305,56 @@ static void test_readdir(void)
 	CHECK_EQ(simple(FUSE_RELEASEDIR, e.nodeid, &rel, sizeof(rel), NULL, NULL), 0);
 }
 
+/* The requests that do what several others do. */
+static void test_combined(void)
+{
+	const struct um_fuse_list_in list_in = {.size = 8192, .plus = 1}, short_in = {.size = 600, .plus = 1};
+	const struct fuse_read_in read_in = {.offset = 1, .size = 3};
+	const struct fuse_mkdir_in mkdir_in = {.mode = 0755};
+	struct fuse_entry_out dir, e;
+	struct {
+		struct um_fuse_list_out head;
+		uint8_t entries[8192];
+	} list;
+	struct {
+		struct fuse_open_out open;
+		char data[3];
+	} opened;
+	char b[3];
+
+	CHECK_EQ(simple(FUSE_MKDIR, 1, &mkdir_in, sizeof(mkdir_in), "listed", NULL), 0);
+	CHECK_EQ(fsc_lookup(&c, 1, "listed", &dir), 0);
+	for (int i = 0; i < 10; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "listed/%d", i);
+		host_write(name, "abcd");
+	}
+	struct fscall call = {.opcode = UM_FUSE_LIST, .node = dir.nodeid, .args = &list_in, .args_len = sizeof(list_in),
+			      .out = &list, .out_room = sizeof(list)};
+	const int n = fscall(&c, &call) - (int)sizeof(list.head);
+	int count = 0;
+
+	for (int at = 0; at < n; count++)
+		at += (int)FUSE_DIRENTPLUS_BYTES(
+			((const struct fuse_direntplus *)(const void *)(list.entries + at))->dirent.namelen);
+	CHECK_EQ(count, 12);
+	CHECK_EQ(list.head.at_end, 1);
+	call.args = &short_in;
+	CHECK(fscall(&c, &call) <= 600 + (int)sizeof(list.head));
+	CHECK_EQ(list.head.at_end, 0);
+
+	CHECK_EQ(fsc_lookup(&c, dir.nodeid, "3", &e), 0);
+	CHECK(e.attr.flags & UM_FUSE_ATTR_READABLE);
+	call = (struct fscall){.opcode = UM_FUSE_OPEN_READ, .node = e.nodeid, .args = &read_in,
+			       .args_len = sizeof(read_in), .out = &opened, .out_room = sizeof(opened)};
+	CHECK_EQ(fscall(&c, &call), sizeof(opened.open) + 3);
+	CHECK(memcmp(opened.data, "bcd", 3) == 0);
+	CHECK_EQ(fsc_read(&c, e.nodeid, opened.open.fh, 0, b, 3), 3);
+	CHECK_EQ(fsc_write(&c, e.nodeid, opened.open.fh, 0, b, 3), -EBADF);
+	CHECK_EQ(fsc_release(&c, e.nodeid, opened.open.fh), 0);
+}
+
 static void test_xattr(void)
 {
 	const struct fuse_setxattr_in set = {.size = 3};
@@ -461,6 +511,7 @@ int main(void)
 	test_host_changes();
 	test_setattr();
 	test_readdir();
+	test_combined();
 	test_xattr();
 	test_locks();
 	test_more_file_ops();
