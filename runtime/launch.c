@@ -144,18 +144,19 @@ static void input_in_background(struct launcher *l)
 	command(l, &cmd);
 }
 
-static void got_note(struct launcher *l)
+/* Takes in what the VMM says. False: nothing, the VMM has closed its end. */
+static bool got_note(struct launcher *l)
 {
 	struct vmm_note note;
-	const ssize_t n = recv(l->channel, &note, sizeof(note), MSG_DONTWAIT);
 
-	if (n != sizeof(note))
-		return;
+	if (recv(l->channel, &note, sizeof(note), MSG_DONTWAIT) != sizeof(note))
+		return false;
 	note.text[sizeof(note.text) - 1] = 0;
 	if (note.type == VMM_NOTE_ERROR)
 		memcpy(l->error, note.text, sizeof(l->error));
 	else if (note.type == VMM_NOTE_BACKGROUND)
 		input_in_background(l);
+	return true;
 }
 
 /* ---- start and end ---- */
@@ -235,7 +236,7 @@ static int exit_status(struct launcher *l)
 
 	if (waitid(P_PID, (id_t)l->vmm, &si, WEXITED) < 0)
 		return msg_error("the VMM is lost: %s", strerror(errno));
-	got_note(l);
+	(void)got_note(l);
 	terminal_restore(l);
 	if (si.si_code == CLD_EXITED) {
 		if (l->error[0])
@@ -272,9 +273,8 @@ int launch(struct vmm_spec *spec)
 			return exit_status(&l);
 		if (p[1].revents)
 			got_signal(&l);
-		if (p[2].revents & POLLIN)
-			got_note(&l);
-		else if (p[2].revents)
-			return exit_status(&l); /* the VMM has closed it: it is on its way out */
+		/* Closed: the VMM is on its way out. */
+		if (p[2].revents && !got_note(&l))
+			return exit_status(&l);
 	}
 }
