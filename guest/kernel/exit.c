@@ -102,6 +102,7 @@ static void forget_children(struct process *p, struct list_head *dead)
 
 		list_move_tail(&child->sibling, &to->children);
 		child->parent = to;
+		WRITE_ONCE(child->ppid, to->pid->nr);
 		list_for_each_entry(t, &child->threads, thread_link) {
 			if (t->pdeath_signal)
 				send_signal_task(t->pdeath_signal, NULL, t);

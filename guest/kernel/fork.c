@@ -458,6 +458,7 @@ static void link_process(struct task *t, const struct kernel_clone_args *a)
 	p->leader = task_get(t);
 	p->exit_signal = a->flags & CLONE_PARENT ? from->exit_signal : a->exit_signal;
 	p->parent = a->flags & CLONE_PARENT ? from->parent : from;
+	p->ppid = p->parent->pid->nr;
 	list_add_tail(&t->thread_link, &p->threads);
 	p->nr_threads = p->live = 1;
 	list_add_tail(&p->sibling, &p->parent->children);

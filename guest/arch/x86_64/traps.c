@@ -45,6 +45,8 @@ void handle_pending(u64 pending)
 	if (pending & UM_PENDING_QUEUE)
 		virtq_interrupt();
 	c->in_pending = false;
+	if (unlikely(READ_ONCE(c->barrier_wanted)) && atomic_xchg(&c->barrier_wanted, 0))
+		hv_wake(&c->barrier_wanted, ~0u);
 	/* UM_PENDING_KICK only makes us look at need_resched and task->work, which every caller does next. */
 }
 

@@ -101,6 +101,7 @@ struct process {
 
 	/* family: task_lock */
 	struct process *parent;
+	s32 ppid;                     /* parent's number; readable without a lock */
 	struct list_head children;    /* process->sibling */
 	struct list_head sibling;
 	struct pid *pgrp, *session;
