@@ -121,6 +121,7 @@ struct process {
 	struct posix_timers *posix_timers; /* siglock; kernel/posix_timer.c */
 	struct itimers *itimers;      /* siglock; kernel/itimer.c */
 	struct pid *tty_old_pgrp;
+	void *sem_undo;               /* ipc/sem.c */
 	u32 oom_score_adj;
 	int dumpable;
 	u32 personality;
