@@ -9,6 +9,8 @@
 
 /* Gives @vm @ram_bytes of zeroed RAM. Aborts on failure. */
 void fakevm_init(struct vm *vm, uint64_t ram_bytes);
+/* The same with RAM that is a memory file, as in a real VM; sanitizers see less of it. */
+void fakevm_init_file(struct vm *vm, uint64_t ram_bytes);
 void fakevm_deinit(struct vm *vm);
 
 #endif

@@ -95,6 +95,25 @@ static void test_read_write(void)
 	CHECK_EQ(fsc_release(&c, node, fh), 0);
 }
 
+/* Reads and writes longer than any buffer of the server's, of odd lengths, across the end. */
+static void test_large(void)
+{
+	static uint8_t data[300001], back[sizeof(data)];
+	const uint32_t size = sizeof(data);
+	uint64_t node, fh;
+
+	for (uint32_t i = 0; i < size; i++)
+		data[i] = (uint8_t)(i * 7 + (i >> 8));
+	CHECK_EQ(fsc_create(&c, 1, "large", O_RDWR, 0644, &node, &fh), 0);
+	CHECK_EQ(fsc_write(&c, node, fh, 3, data, size), size);
+	CHECK_EQ(fsc_read(&c, node, fh, 3, back, size), size);
+	CHECK(memcmp(back, data, size) == 0);
+	CHECK_EQ(fsc_read(&c, node, fh, 100003, back, size), size - 100000);
+	CHECK(memcmp(back, data + 100000, size - 100000) == 0);
+	CHECK_EQ(fsc_read(&c, node, fh, size + 3, back, size), 0);
+	CHECK_EQ(fsc_release(&c, node, fh), 0);
+}
+
 static void test_owner(void)
 {
 	uint64_t node, fh;
@@ -506,6 +525,7 @@ int main(void)
 	CHECK_EQ(fs_export(c.fs, host_open("single", O_PATH, 0), FS_EXPORT_RO), 2);
 	fsclient_start(&c);
 	test_read_write();
+	test_large();
 	test_owner();
 	test_names();
 	test_host_changes();

@@ -24,7 +24,7 @@ void fsclient_init(struct fsclient *c)
 	gpa_t cursor = 4096;
 
 	memset(c, 0, sizeof(*c));
-	fakevm_init(&c->vm, RAM);
+	fakevm_init_file(&c->vm, RAM);
 	c->backend.interrupt = interrupt;
 	c->vm.backend = &c->backend;
 	sem_init(&c->interrupts, 0, 0);

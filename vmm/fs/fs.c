@@ -214,7 +214,7 @@ void fs_free(struct fs *fs)
 
 static const int syscalls[] = {
 	SYS_openat, SYS_openat2, SYS_statx, SYS_newfstatat, SYS_fstat, SYS_fstatfs, SYS_readlinkat,
-	SYS_getdents64, SYS_lseek, SYS_preadv, SYS_pwritev, SYS_ftruncate, SYS_fallocate, SYS_fsync, SYS_fdatasync,
+	SYS_getdents64, SYS_lseek, SYS_preadv, SYS_pwritev, SYS_pread64, SYS_pwrite64, SYS_ftruncate, SYS_fallocate, SYS_fsync, SYS_fdatasync,
 	SYS_syncfs, SYS_copy_file_range, SYS_fchmod, SYS_fchmodat, SYS_fchown, SYS_fchownat, SYS_utimensat, SYS_mkdirat,
 	SYS_mknodat, SYS_symlinkat, SYS_linkat, SYS_unlinkat, SYS_renameat2, SYS_fgetxattr, SYS_fsetxattr, SYS_flistxattr,
 	SYS_fremovexattr, SYS_fcntl, SYS_flock,

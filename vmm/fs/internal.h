@@ -133,6 +133,8 @@ struct fs {
 	unsigned int lock_file_count;
 };
 
+#define FS_BOUNCE_BYTES 65536
+
 /* One request, on its worker. */
 struct fs_req {
 	struct fs *fs;
@@ -141,6 +143,7 @@ struct fs_req {
 	size_t args_len;
 	struct node *node; /* in.nodeid, busy for the duration */
 	uint32_t written;  /* bytes of the reply, header included */
+	uint8_t *bounce;   /* FS_BOUNCE_BYTES, from the first read on; see file.c */
 	_Alignas(8) uint8_t args[FS_ARGS_MAX]; /* our copy of what follows the header; the rest of the chain is data */
 };
 

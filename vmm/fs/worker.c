@@ -178,6 +178,7 @@ static void *thread_main(void *arg)
 		serve_vcpu(fs, req, t->bell);
 	else
 		serve_pool(fs, req);
+	free(req->bounce);
 	free(req);
 	return NULL;
 }
