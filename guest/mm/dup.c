@@ -4,7 +4,7 @@
  *
  * Private pages are shared and write-protected in both tables; the first to write copies (fault.c), the last owner just writes.
  * The parent's shadow loses its write permissions before the fork returns, one call to the backend per stretch of address
- * space. Entries for the page cache are copied where the child is sure to run (text); other file pages fault in again.
+ * space. Entries for the page cache are copied for text and for small mappings; other file pages fault in again.
  *
  * Taking a write permission from the host's mappings and giving it back by a fault costs as much as copying dozens of pages. So
  * vmas with a few writable pages (data of programs and libraries, stacks, small heaps) are copied at once, up to a total, and
@@ -24,6 +24,8 @@
 /* Pages copied at once: of one vma, and in all. */
 #define EAGER_VMA 64u
 #define EAGER_TOTAL 192u
+/* Entries of read-only file pages are copied in vmas up to this size: a fault saved for some nanoseconds a page. */
+#define COPY_FILE_PAGES 2048
 
 struct protect {
 	struct mm *mm;
@@ -202,7 +204,9 @@ static bool must_copy(const struct vma *v)
 {
 	if (v->flags & VM_WIPEONFORK)
 		return false;
-	return v->has_anon || (!v->ops && !v->file) || (v->flags & VM_EXEC);
+	if (v->has_anon || (!v->ops && !v->file))
+		return true;
+	return !(v->flags & VM_SHARED) && ((v->flags & VM_EXEC) || vma_pages(v) <= COPY_FILE_PAGES);
 }
 
 static struct vma *copy_vma(struct mm *to, const struct vma *v)

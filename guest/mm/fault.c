@@ -23,7 +23,8 @@
 
 #define WINDOW_MAX 64u  /* pages */
 #define COW_WINDOW 4u   /* pages copied at once */
-#define FILE_WINDOW 64u /* cached pages mapped at once */
+#define FILE_WINDOW 128u /* cached pages mapped at once */
+#define DATA_PAGES 32u  /* a private writable mapping of a file up to this size is copied as a whole */
 
 #define SEGV_MAPERR 1
 #define SEGV_ACCERR 2
@@ -39,6 +40,14 @@ static struct window window_around(const struct vma *v, u64 addr, u32 pages)
 	u64 size = (u64)pages << PAGE_SHIFT, start = ALIGN_DOWN(addr, size), end = start + size;
 
 	return (struct window){ MAX(start, v->start), MIN(end, v->end) };
+}
+
+/* Small vmas are done at once. */
+static struct window file_window(const struct vma *v, u64 addr)
+{
+	if (v->end - v->start <= FILE_WINDOW << PAGE_SHIFT)
+		return (struct window){ v->start, v->end };
+	return window_around(v, addr, FILE_WINDOW);
 }
 
 static bool entry_present(struct mm *mm, u64 addr)
@@ -386,31 +395,42 @@ static void install_file(struct vma *v, u64 *pte, struct page *p, struct mapping
 	atomic_add_return(rss_counter(v, p), 1);
 }
 
-/* Cached pages around @addr, whose own page is @p. */
-static int map_around(struct vma *v, u64 addr, struct page *p, bool write)
+/* References to what is cached of the file behind @w; *first is the index of its first page. */
+static u32 cached_in(struct vma *v, struct window w, struct page **pages, u64 *first)
 {
-	struct window w = window_around(v, addr, FILE_WINDOW);
-	struct mapping *m = vma_mapping(v);
+	u64 size = file_pages(v->file->inode), last;
+
+	*first = vma_pgoff_at(v, w.start);
+	last = MIN(*first + ((w.end - w.start) >> PAGE_SHIFT), size);
+	return last > *first ? cache_gang(vma_mapping(v), *first, last - 1, pages, FILE_WINDOW, true) : 0;
+}
+
+/* Cached pages around @addr, among them its own. */
+static int map_around(struct vma *v, u64 addr, bool write)
+{
+	struct window w = file_window(v, addr);
 	struct page *pages[FILE_WINDOW];
-	u64 first = vma_pgoff_at(v, w.start), *pte;
-	u64 last = MIN(first + ((w.end - w.start) >> PAGE_SHIFT), file_pages(v->file->inode)) - 1;
-	u32 n = cache_gang(m, first, last, pages, FILE_WINDOW, true);
-	bool text = is_text(v);
+	bool text = is_text(v), ok = true;
+	u64 first, *pte = NULL;
+	u32 n = cached_in(v, w, pages, &first);
 
 	for (u32 i = 0; text && i < n; i++)
 		pages[i] = direct_text_page(v->mm, pages[i], w.start + ((pages[i]->index - first) << PAGE_SHIFT));
 	spin_lock(&v->mm->table_lock);
-	pte = pte_alloc(v->mm, w.start);
 	for (u32 i = 0; i < n; i++) {
 		/* A twin has its original's place. */
+		u64 at = w.start + ((direct_original(pages[i])->index - first) << PAGE_SHIFT);
+
+		pte = pte && at / PMD_SIZE == addr / PMD_SIZE ? pte + ((at - addr) >> PAGE_SHIFT) : pte_alloc(v->mm, at);
+		addr = at;
 		if (pte)
-			install_file(v, pte + (direct_original(pages[i])->index - first), pages[i], m, write);
+			install_file(v, pte, pages[i], vma_mapping(v), write);
 		else
 			put_page(pages[i]);
+		ok = ok && pte;
 	}
 	spin_unlock(&v->mm->table_lock);
-	put_page(p);
-	return pte ? 0 : -ENOMEM;
+	return ok ? 0 : -ENOMEM;
 }
 
 static int map_one(struct vma *v, u64 addr, struct page *p, bool write)
@@ -471,11 +491,26 @@ static int write_shared(struct vma *v, u64 addr, struct page *p)
 	return err;
 }
 
+/* Puts a private page where nothing is. False: something is, or there is no memory. table_lock held. */
+static bool install_private(struct vma *v, u64 addr, struct page *copy)
+{
+	u64 *pte = pte_alloc(v->mm, addr);
+
+	if (!pte || *pte)
+		return false;
+	copy->flags = PG_USED | PG_ANON;
+	WRITE_ONCE(*pte, make_pte(copy, v->flags, v->flags & VM_WRITE));
+	v->has_anon = true;
+	atomic_inc(&v->mm->rss_anon);
+	mm_stat_add(STAT_ANON, 1);
+	return true;
+}
+
 /* A private copy of a file's page that was not mapped before. Consumes the reference. */
 static int write_private(struct vma *v, u64 addr, struct page *p)
 {
 	struct page *copy = alloc_page(GFP_USER);
-	u64 *pte;
+	bool used;
 
 	if (!copy) {
 		put_page(p);
@@ -484,19 +519,74 @@ static int write_private(struct vma *v, u64 addr, struct page *p)
 	copy_page(copy, p);
 	put_page(p);
 	spin_lock(&v->mm->table_lock);
-	pte = pte_alloc(v->mm, addr);
-	if (pte && !*pte) {
-		copy->flags = PG_USED | PG_ANON;
-		WRITE_ONCE(*pte, make_pte(copy, v->flags, v->flags & VM_WRITE));
-		v->has_anon = true;
-		atomic_inc(&v->mm->rss_anon);
-		mm_stat_add(STAT_ANON, 1);
-		copy = NULL;
-	}
+	used = install_private(v, addr, copy);
 	spin_unlock(&v->mm->table_lock);
-	if (copy)
+	if (!used)
 		put_page(copy);
-	return pte ? 0 : -ENOMEM;
+	return 0;
+}
+
+/*
+ * The data of a program or library: what is cached of it gets private copies, side by side in memory. True if @addr is mapped
+ * now.
+ */
+static bool copy_data(struct vma *v, u64 addr)
+{
+	struct window w = { v->start, v->end };
+	struct page *pages[FILE_WINDOW], *copy[DATA_PAGES];
+	bool done;
+	u32 n, got = 0;
+	u64 first;
+
+	n = cached_in(v, w, pages, &first);
+	while (got < n) {
+		u32 run = MIN(n - got, CHUNK_PAGES);
+		struct page *p = alloc_page_run(run, GFP_USER | GFP_NOWAIT);
+
+		if (!p)
+			break;
+		for (u32 i = 0; i < run; i++)
+			copy[got++] = p + i;
+	}
+	for (u32 i = 0; i < got; i++)
+		copy_page(copy[i], pages[i]);
+	spin_lock(&v->mm->table_lock);
+	for (u32 i = 0; i < got; i++) {
+		if (install_private(v, w.start + ((pages[i]->index - first) << PAGE_SHIFT), copy[i]))
+			copy[i] = NULL;
+	}
+	done = entry_present(v->mm, addr);
+	spin_unlock(&v->mm->table_lock);
+	for (u32 i = 0; i < n; i++) {
+		put_page(pages[i]);
+		if (i < got && copy[i])
+			put_page(copy[i]);
+	}
+	return done;
+}
+
+static bool is_data(const struct vma *v)
+{
+	return (v->flags & (VM_WRITE | VM_SHARED)) == VM_WRITE && v->end - v->start <= DATA_PAGES << PAGE_SHIFT &&
+	       v->ops->fault == generic_file_vm_ops.fault;
+}
+
+/* The vdso and its like: a few pages, all at once. */
+static int fault_special(struct vma *v, u64 addr)
+{
+	struct window w = window_around(v, addr, CHUNK_PAGES);
+	int ret = -EIO;
+
+	for (u64 a = w.start; a < w.end; a += PAGE_SIZE) {
+		struct vm_fault vf = { .vma = v, .addr = a, .pgoff = vma_pgoff_at(v, a) };
+		int err = v->ops->fault ? v->ops->fault(&vf) : -EIO;
+
+		if (!err)
+			err = map_one(v, a, vf.page, v->flags & VM_WRITE);
+		if (a == addr)
+			ret = err;
+	}
+	return ret;
 }
 
 static int fault_file(struct vma *v, u64 addr, bool write)
@@ -507,20 +597,27 @@ static int fault_file(struct vma *v, u64 addr, bool write)
 
 	if (err)
 		return err;
+	if (is_data(v) && !memory_is_low() && copy_data(v, addr)) {
+		put_page(vf.page);
+		return 0;
+	}
 	if (write && !shared)
 		return write_private(v, addr, vf.page);
 	free_write = shared && (v->flags & VM_WRITE) && !needs_mkwrite(v);
 	if (write && !free_write)
 		return write_shared(v, addr, vf.page);
-	if (v->ops->fault == generic_file_vm_ops.fault)
-		return map_around(v, addr, vf.page, free_write);
-	return map_one(v, addr, vf.page, free_write);
+	if (v->ops->fault != generic_file_vm_ops.fault)
+		return map_one(v, addr, vf.page, free_write);
+	put_page(vf.page);
+	return map_around(v, addr, free_write);
 }
 
 /* ---- the fault ---- */
 
 static int fault_missing(struct vma *v, u64 addr, bool write)
 {
+	if (v->flags & VM_SPECIAL)
+		return fault_special(v, addr);
 	if (v->ops)
 		return fault_file(v, addr, write);
 	return write ? fill_anon(v, addr) : fill_zero(v, addr);
