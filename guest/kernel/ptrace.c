@@ -6,6 +6,7 @@
  * it lets it go or somebody kills it. The tracee's side is in ptrace_stop.c, registers in ptrace_regs.c.
  */
 #include <gk/cred.h>
+#include <gk/direct.h>
 #include <gk/errno.h>
 #include <gk/mm.h>
 #include <gk/string.h>
@@ -65,6 +66,30 @@ int ptrace_may_access(struct task *t)
 
 /* ---- attaching ---- */
 
+/* @t's memory, usable until mm_put_user(); NULL: it has none any more. */
+static struct mm *mm_of(struct task *t)
+{
+	struct mm *mm;
+
+	spin_lock(&task_lock);
+	mm = t->mm;
+	if (mm)
+		refcount_inc(&mm->users);
+	spin_unlock(&task_lock);
+	return mm;
+}
+
+/* A tracer sees and steps through the instructions of the file, not our patched ones: system calls of a tracee trap. */
+static void use_original_text(struct task *t)
+{
+	struct mm *mm = mm_of(t);
+
+	if (mm) {
+		direct_mm_disable(mm);
+		mm_put_user(mm);
+	}
+}
+
 static long attach(struct task *t, bool seize, u64 addr, u64 options)
 {
 	struct process *p = t->process;
@@ -80,6 +105,7 @@ static long attach(struct task *t, bool seize, u64 addr, u64 options)
 		err = ptrace_attach_task(t, current->process, seize, seize ? (u32)options : 0);
 	if (err)
 		return err;
+	use_original_text(t);
 	if (!seize)
 		send_signal_task(SIGSTOP, &info, t);
 	/* One that job control has stopped comes to us for its next stop. */
@@ -104,6 +130,8 @@ static long traceme(void)
 	spin_unlock(&task_lock);
 	err = ptrace_attach_task(current, parent, false, 0);
 	process_put(parent);
+	if (!err)
+		use_original_text(current);
 	return err;
 }
 
@@ -177,19 +205,6 @@ static long listen(struct task *t)
 }
 
 /* ---- memory and signals of a stopped tracee ---- */
-
-/* @t's memory, usable until mm_put_user(); NULL: it has none any more. */
-static struct mm *mm_of(struct task *t)
-{
-	struct mm *mm;
-
-	spin_lock(&task_lock);
-	mm = t->mm;
-	if (mm)
-		refcount_inc(&mm->users);
-	spin_unlock(&task_lock);
-	return mm;
-}
 
 static long access_word(struct task *t, u64 addr, u64 *word, bool write)
 {

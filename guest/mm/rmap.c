@@ -40,6 +40,19 @@ void unmap_mapping_range(struct mapping *m, u64 first, u64 last, bool even_cow)
 	spin_unlock(&m->vma_lock);
 }
 
+void zap_text(struct mm *mm)
+{
+	struct gather g;
+	struct vma *v;
+
+	gather_init(&g, mm);
+	for_each_vma(v, mm) {
+		if (v->file && (v->flags & (VM_EXEC | VM_WRITE)) == VM_EXEC)
+			zap_range(&g, v, v->start, v->end, true);
+	}
+	gather_finish(&g);
+}
+
 /* One table's worth; widens [*lo, *hi) over what was writable. table_lock held. */
 static void clean_entries(u64 *pte, u64 addr, u64 end, u64 *lo, u64 *hi)
 {

@@ -453,7 +453,7 @@ void direct_mm_setup(struct mm *mm)
 {
 	struct direct_mm *d;
 
-	if (!enabled)
+	if (!enabled || current->ptrace) /* a tracer wants to see the file's instructions */
 		return;
 	d = direct_mm_new(MIN(READ_ONCE(next_slot) + SLOT_RESERVE, (u32)NR_SLOTS));
 	if (!d)
@@ -477,7 +477,22 @@ int direct_mm_dup(struct mm *to, struct mm *from)
 void direct_mm_free(struct mm *mm)
 {
 	kfree(mm->direct);
-	mm->direct = NULL;
+	kfree(mm->direct_retired);
+	mm->direct = mm->direct_retired = NULL;
+}
+
+void direct_mm_disable(struct mm *mm)
+{
+	if (!READ_ONCE(mm->direct))
+		return;
+	down_write(&mm->mmap_lock);
+	if (mm->direct) {
+		/* Kept until exit: other threads may be in a stub, on their way to its return addresses. */
+		mm->direct_retired = mm->direct;
+		mm->direct = NULL;
+		zap_text(mm);
+	}
+	up_write(&mm->mmap_lock);
 }
 
 void direct_init(void)

@@ -5,6 +5,7 @@
  * The switch loads the next task's page table while still on the old kernel stack: supervisor memory is the same in every
  * table, so it does not matter where that happens. Tasks without an mm run on whatever table is loaded.
  */
+#include <gk/direct.h>
 #include <gk/fpu.h>
 #include <gk/mm.h>
 #include <gk/string.h>
@@ -88,6 +89,8 @@ SYSCALL2(arch_prctl, int, op, u64, addr)
 	case ARCH_SET_GS:
 		if (addr >= TASK_SIZE_MAX)
 			return -EPERM;
+		if (addr)
+			direct_mm_disable(current->mm);
 		this_cpu()->pvcs.user_gsbase = addr;
 		return 0;
 	case ARCH_GET_FS:

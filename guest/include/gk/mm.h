@@ -91,7 +91,8 @@ struct mm {
 	u64 saved_auxv[64];
 	u64 vdso;
 	u32 def_flags;            /* mlockall */
-	void *direct;             /* state of patched call sites, kernel/direct.c */
+	void *direct;             /* patched call sites (gk/direct.h); NULL: none. mmap_lock */
+	void *direct_retired;     /* the same, of a process that may no longer have any */
 	u64 flags;
 	u32 membarrier;
 };
@@ -142,6 +143,8 @@ struct mapping;
 void unmap_mapping_range(struct mapping *m, u64 first, u64 last, bool even_cow);
 /* Write-protects all shared mappings of one page; true if any was writable (page is then dirty). */
 bool page_mkclean(struct mapping *m, struct page *p);
+/* Takes the pages of files out of all vmas that are executable and not writable; they fault in again. mmap_lock held for writing. */
+void zap_text(struct mm *mm);
 
 /* ---- page cache (mm/pagecache.c) ---- */
 

@@ -21,6 +21,7 @@
 
 #define SI_KERNEL_ 0x80
 #define AUDIT_X86_64 0xc000003e
+#define EFLAGS_TF 0x100
 #define EFLAGS_AC 0x40000
 
 static bool between(uint64_t rip, const char *start, const char *end)
@@ -220,9 +221,9 @@ static struct ucontext64 *supervisor_fault(struct ctl_vcpu *vc, struct ucontext6
 	uint64_t vector = uc->mc.trapno, error = uc->mc.err, address = uc->mc.cr2;
 
 	vc->resume_uc = 0;
-	if (vector == PVM_VEC_AC && (uc->mc.eflags & EFLAGS_AC)) {
-		/* A program came in by direct_entry with alignment checks on. */
-		uc->mc.eflags &= ~(uint64_t)EFLAGS_AC;
+	/* A program came in by direct_entry with alignment checks or single steps on. */
+	if ((vector == PVM_VEC_AC && (uc->mc.eflags & EFLAGS_AC)) || (vector == PVM_VEC_DB && (uc->mc.eflags & EFLAGS_TF))) {
+		uc->mc.eflags &= ~(uint64_t)(EFLAGS_AC | EFLAGS_TF);
 		return uc;
 	}
 	if (vector == PVM_VEC_PF) {
