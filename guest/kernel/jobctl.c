@@ -235,7 +235,7 @@ bool pgrp_is_orphaned(struct pid *pgrp, struct process *ignored)
 	struct process *p;
 
 	list_for_each_entry(p, &pgrp->pgrp, pgrp_link) {
-		if (p == ignored || p->zombie || !p->parent || p->parent == init_process)
+		if (p == ignored || p->zombie || !p->parent)
 			continue;
 		if (p->parent->pgrp != pgrp && p->parent->session == p->session)
 			return false;
