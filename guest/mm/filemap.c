@@ -190,6 +190,8 @@ ssize_t generic_file_write(struct file *f, struct iov_iter *it, loff_t *pos)
 	it->count = count;
 	inode_update_time(inode);
 	start = *pos;
+	if (start > inode->size)
+		mapping_extend(&inode->mapping, inode->size);
 	ret = write_locked(f, it, pos);
 	it->count += cut;
 	up_write(&inode->lock);

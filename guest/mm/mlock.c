@@ -136,7 +136,8 @@ SYSCALL1(mlockall, u64, flags)
 	if (!flags || flags == MCL_ONFAULT || (flags & ~(u64)(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT)))
 		return -EINVAL;
 	down_write(&mm->mmap_lock);
-	ret = may_lock(mm, 0);
+	if (!current->process->rlim[RLIMIT_MEMLOCK].cur && !capable(CAP_IPC_LOCK))
+		ret = -EPERM;
 	if (!ret && (flags & MCL_CURRENT) && may_lock(mm, mm->total_vm - mm->locked_vm))
 		ret = -ENOMEM;
 	if (!ret) {

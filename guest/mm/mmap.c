@@ -213,6 +213,12 @@ static u32 vm_flags_of(u32 prot, u32 flags)
 	return vm;
 }
 
+/* Offsets within a mapping are file sizes: they must not overflow. */
+static bool beyond_files(u64 len, u64 pgoff)
+{
+	return pgoff > ((u64)MAX_LFS_FILESIZE - len) >> PAGE_SHIFT;
+}
+
 /* Adds what kind and mode of the file allow to *vm. */
 static int check_file(struct file *file, u32 prot, u32 flags, u32 *vm)
 {
@@ -318,7 +324,7 @@ long do_mmap(struct mm *mm, struct file *file, u64 addr, u64 len, u32 prot, u32 
 	len = PAGE_ALIGN(len);
 	if (!len || len > boot->user_hi_end)
 		return -ENOMEM;
-	if (pgoff + (len >> PAGE_SHIFT) < pgoff)
+	if (pgoff + (len >> PAGE_SHIFT) < pgoff || (file && beyond_files(len, pgoff)))
 		return -EOVERFLOW;
 	err = check_kind(file, prot, flags, &vm);
 	if (err)

@@ -71,6 +71,14 @@ void mapping_truncate(struct mapping *m, loff_t new_size)
 		zero_part(m, first - 1, tail, PAGE_SIZE);
 }
 
+void mapping_extend(struct mapping *m, loff_t old_size)
+{
+	u32 tail = (u32)((u64)old_size & ~PAGE_MASK);
+
+	if (tail)
+		zero_part(m, (u64)old_size >> PAGE_SHIFT, tail, PAGE_SIZE);
+}
+
 void mapping_punch(struct mapping *m, loff_t start, loff_t end)
 {
 	u64 first = ((u64)start + PAGE_SIZE - 1) >> PAGE_SHIFT, after = (u64)end >> PAGE_SHIFT;

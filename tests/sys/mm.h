@@ -70,6 +70,19 @@ static inline char *map(size_t len, int prot, int flags)
 	return p;
 }
 
+/* Where test files go: $TEST_DIR chooses the file system. */
+static inline int test_file(void)
+{
+	const char *dir = getenv("TEST_DIR");
+	char name[4096];
+	int fd;
+
+	snprintf(name, sizeof(name), "%s/mmtest-XXXXXX", dir ? dir : "/tmp");
+	fd = (int)CHECK_OK(mkstemp(name));
+	CHECK_OK(unlink(name));
+	return fd;
+}
+
 /* An unnamed file of @len bytes with a pattern: byte i is i / 4096 + i % 251. */
 static inline char pattern(size_t i)
 {
@@ -78,11 +91,9 @@ static inline char pattern(size_t i)
 
 static inline int pattern_file(size_t len)
 {
-	char name[] = "/tmp/mmtest-XXXXXX";
-	int fd = (int)CHECK_OK(mkstemp(name));
+	int fd = test_file();
 	char *buf = malloc(len + 1);
 
-	CHECK_OK(unlink(name));
 	for (size_t i = 0; i < len; i++)
 		buf[i] = pattern(i);
 	CHECK_EQ(pwrite(fd, buf, len, 0), (ssize_t)len);

@@ -165,11 +165,9 @@ static void *slice_thread(void *arg)
 static void *file_thread(void *arg)
 {
 	unsigned seed = 1234, gen[FILE_PAGES] = { 0 }, serial = 0, size = FILE_PAGES;
-	char name[] = "/tmp/mmtorture-XXXXXX", buf[PAGE];
-	int fd = (int)CHECK_OK(mkstemp(name));
-	char *w, *r, *priv;
+	char *w, *r, *priv, buf[PAGE];
+	int fd = test_file();
 
-	CHECK_OK(unlink(name));
 	CHECK_OK(ftruncate(fd, FILE_PAGES * PAGE));
 	w = mmap(NULL, FILE_PAGES * PAGE, RW, MAP_SHARED, fd, 0);
 	r = mmap(NULL, FILE_PAGES * PAGE, PROT_READ, MAP_SHARED, fd, 0);

@@ -209,6 +209,8 @@ static int truncate_pages(struct inode *inode, loff_t size)
 		if (err)
 			return err;
 	}
+	if (size > inode->size)
+		mapping_extend(&inode->mapping, inode->size);
 	inode->size = size;
 	mapping_truncate(&inode->mapping, size);
 	return 0;

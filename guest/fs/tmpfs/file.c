@@ -142,8 +142,10 @@ static int tmpfs_fallocate(struct file *f, int mode, loff_t off, loff_t len)
 		mapping_punch(&i->mapping, off, end);
 	if (!err && !(mode & FALLOC_FL_PUNCH_HOLE))
 		err = populate(f, off, end);
-	if (!err && !(mode & FALLOC_FL_KEEP_SIZE) && end > i->size)
+	if (!err && !(mode & FALLOC_FL_KEEP_SIZE) && end > i->size) {
+		mapping_extend(&i->mapping, i->size);
 		i->size = end;
+	}
 	if (!err)
 		inode_update_time(i);
 	up_write(&i->lock);
@@ -223,6 +225,8 @@ static int tmpfs_setattr(struct dentry *d, struct inode *i, const struct iattr *
 		if (attr->size != i->size) {
 			const bool shrinks = attr->size < i->size;
 
+			if (!shrinks)
+				mapping_extend(&i->mapping, i->size);
 			WRITE_ONCE(i->size, attr->size);
 			if (shrinks)
 				mapping_truncate(&i->mapping, attr->size);

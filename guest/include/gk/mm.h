@@ -196,6 +196,8 @@ void page_unlock(struct page *p);
 void mapping_set_dirty(struct mapping *m, struct page *p);
 /* Removes whole pages >= new size and zeroes the tail of the last one; unmaps them from programs first. */
 void mapping_truncate(struct mapping *m, loff_t new_size);
+/* The file grows from @old_size: what programs left behind its end in the last page must not become content. */
+void mapping_extend(struct mapping *m, loff_t old_size);
 void mapping_punch(struct mapping *m, loff_t start, loff_t end);
 /* Drops clean unmapped pages in [first,last]; with @all also mapped ones (unmaps them). Dirty pages stay. */
 void mapping_invalidate(struct mapping *m, u64 first, u64 last, bool all);
