@@ -193,7 +193,7 @@ static bool d_put_ref(struct dentry *d)
 		if ((u32)old > 1) {
 			if (atomic_try_cmpxchg(d_word(d), &old, old - 1))
 				return false;
-		} else if (!(old & FLAG(DENTRY_HASHED))) {
+		} else if ((old & FLAG(DENTRY_HASHED | DENTRY_DONTCACHE)) != FLAG(DENTRY_HASHED)) {
 			if (atomic_try_cmpxchg(d_word(d), &old, FLAG(DENTRY_DYING) | (old - 1)))
 				return true;
 		} else if (old & FLAG(DENTRY_LRU)) {

@@ -210,7 +210,7 @@ struct prepend {
 
 static void prepend(struct prepend *p, const char *s, size_t n)
 {
-	if ((size_t)(p->start - p->buf) < n) {
+	if (p->full || (size_t)(p->start - p->buf) < n) {
 		p->full = true;
 		return;
 	}
@@ -258,6 +258,19 @@ static char *path_text(const struct path *path, const struct path *root, char *b
 	if (*p.start != '/')
 		prepend(&p, "/", 1);
 	return p.full ? ERR_PTR(-ENAMETOOLONG) : p.start;
+}
+
+bool path_is_below(const struct path *path, const struct path *top)
+{
+	struct prepend none = { NULL, NULL, true };
+	enum reached r;
+
+	spin_lock(&rename_lock);
+	spin_lock(&mount_lock);
+	r = prepend_path(&none, *path, top);
+	spin_unlock(&mount_lock);
+	spin_unlock(&rename_lock);
+	return r == AT_ROOT;
 }
 
 char *d_path(const struct path *path, char *buf, size_t size)

@@ -129,6 +129,8 @@ void fs_get_root(struct path *root);
 void fs_get_pwd(struct path *pwd);
 /* Both for current; the references are consumed. */
 void fs_set_root_pwd(const struct path *root, const struct path *pwd);
+/* Is @path at or below @top? */
+bool path_is_below(const struct path *path, const struct path *top);
 /* Every task whose root or directory is @old_root gets @new_root. */
 void fs_swap_root(const struct path *old_root, const struct path *new_root);
 

@@ -167,6 +167,7 @@ struct dentry {
 #define DENTRY_LRU 0x8
 #define DENTRY_REFERENCED 0x10
 #define DENTRY_DYING 0x20     /* no reference can be taken any more */
+#define DENTRY_DONTCACHE 0x80 /* goes with its last reference */
 #define DENTRY_DISCONNECTED 0x40 /* root of nothing: anonymous files */
 
 struct dentry_ops {

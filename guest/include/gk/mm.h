@@ -133,6 +133,11 @@ int setup_stack_vma(struct mm *mm, u64 top, u64 size, bool executable);
 int handle_page_fault(u64 addr, u32 error, int *sig, int *code);
 /* Reads or writes another task's memory (ptrace, /proc/PID/mem, process_vm_readv). Bytes done or -errno. */
 ssize_t access_process_vm(struct mm *mm, u64 addr, void *buf, size_t len, bool write, bool force);
+/* mm/usage.c: what of @v is in memory, in pages. mmap_lock held. */
+struct vma_usage {
+	u64 present, anon, shared;
+};
+void vma_usage(struct mm *mm, struct vma *v, struct vma_usage *u);
 /* The page behind a program's address, with a reference; faults it in. NULL or ERR_PTR on failure. mmap_lock not held. */
 struct page *get_user_page(struct mm *mm, u64 addr, bool write);
 
