@@ -694,7 +694,11 @@ int path_lookup(int dfd, const char *name, u32 flags, struct path *out)
 	err = nd_init(&nd, dfd, name, flags);
 	if (err)
 		return err;
-	return finish_lookup(&nd, name, out);
+	err = finish_lookup(&nd, name, out);
+	/* A directory on the way was replaced behind our back: once more, believing no cached name. */
+	if (unlikely(err == -ESTALE && !(flags & LOOKUP_REVAL)))
+		return path_lookup(dfd, name, flags | LOOKUP_REVAL, out);
+	return err;
 }
 
 int path_lookup_from(const struct path *base, const char *name, u32 flags, struct path *out)

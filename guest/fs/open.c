@@ -307,7 +307,7 @@ static struct file *create_walk(struct nameidata *nd, const char *s, u32 flags, 
 	}
 }
 
-struct file *do_filp_open(int dfd, const char *name, u32 flags, umode_t mode, u32 lookup)
+static struct file *open_name(int dfd, const char *name, u32 flags, umode_t mode, u32 lookup)
 {
 	struct nameidata nd;
 	struct path p;
@@ -336,6 +336,16 @@ struct file *do_filp_open(int dfd, const char *name, u32 flags, umode_t mode, u3
 	else
 		f = open_checked(&p, flags, acc_mode(flags));
 	path_put(&p);
+	return f;
+}
+
+struct file *do_filp_open(int dfd, const char *name, u32 flags, umode_t mode, u32 lookup)
+{
+	struct file *f = open_name(dfd, name, flags, mode, lookup);
+
+	/* What the name meant was replaced behind our back: once more, believing no cached name. */
+	if (unlikely(IS_ERR(f) && PTR_ERR(f) == -ESTALE))
+		f = open_name(dfd, name, flags, mode, lookup | LOOKUP_REVAL);
 	return f;
 }
 

@@ -40,12 +40,26 @@ static int stat_fd(int fd, struct kstat *st, struct path *keep)
 	return err;
 }
 
+static int stat_name(int dfd, const char *name, u32 lookup, struct kstat *st, struct path *keep)
+{
+	struct path p;
+	int err = path_lookup(dfd, name, lookup, &p);
+
+	if (err)
+		return err;
+	err = vfs_getattr(&p, st, STATX_BASIC_STATS);
+	if (keep && !err)
+		*keep = p;
+	else
+		path_put(&p);
+	return err;
+}
+
 /* @keep, if not NULL, gets the path with references. */
 static int stat_at(int dfd, const char __user *uname, u32 flags, struct kstat *st, struct path *keep)
 {
 	u32 lookup = flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW;
 	struct pathname n;
-	struct path p;
 	int err;
 
 	if (flags & ~(u32)(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE))
@@ -57,15 +71,11 @@ static int stat_at(int dfd, const char __user *uname, u32 flags, struct kstat *s
 		return err;
 	if (!*n.p && dfd >= 0)
 		return stat_fd(dfd, st, keep);
-	err = path_lookup(dfd, n.p, lookup | (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0), &p);
+	lookup |= flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0;
+	err = stat_name(dfd, n.p, lookup, st, keep);
+	if (unlikely(err == -ESTALE))
+		err = stat_name(dfd, n.p, lookup | LOOKUP_REVAL, st, keep);
 	pathname_put(&n);
-	if (err)
-		return err;
-	err = vfs_getattr(&p, st, STATX_BASIC_STATS);
-	if (keep && !err)
-		*keep = p;
-	else
-		path_put(&p);
 	return err;
 }
 

@@ -201,13 +201,15 @@ static void set_time(struct fuse_setattr_in *in, const struct iattr *attr)
  */
 static int truncate_pages(struct inode *inode, loff_t size)
 {
-	int err;
+	const loff_t old = inode->size;
 
-	/* The last page that stays may be dirty, and its tail must be gone on the host too. */
-	if (size > inode->size && inode->mapping.nr_dirty) {
-		err = mapping_writeback(&inode->mapping, 0, MAX_LFS_FILESIZE);
+	if (size > old) {
+		/* What is dirty goes out under the old size; what a mapping left behind the end is not part of the file. */
+		const int err = inode->mapping.nr_dirty ? mapping_writeback(&inode->mapping, 0, MAX_LFS_FILESIZE) : 0;
+
 		if (err)
 			return err;
+		mapping_punch(&inode->mapping, old, (loff_t)PAGE_ALIGN(old));
 	}
 	if (size > inode->size)
 		mapping_extend(&inode->mapping, inode->size);

@@ -55,7 +55,7 @@ static int fuse_revalidate(struct dentry *parent, struct dentry *d, u32 flags)
 	u64 version;
 	int err;
 
-	if (READ_ONCE(d->mounted) || (d->time && ktime_mono() < d->time)) {
+	if (READ_ONCE(d->mounted) || (!(flags & LOOKUP_REVAL) && d->time && ktime_mono() < d->time)) {
 		if (unlikely(d->private == FUSE_FROM_LISTING)) {
 			d->private = NULL;
 			fuse_listing_used();
