@@ -118,9 +118,16 @@ static void end_ready(void *ctx, uint32_t events)
 	loop_forget(&v->loop, &v->end);
 	console_notify(v->console);
 	v->ending = true;
-	v->vm.backend->destroy(&v->vm);
 	if (v->vm.end_reason[0])
 		tell_launcher(v, VMM_NOTE_ERROR, v->vm.end_reason);
+	/*
+	 * Usually it is all written and we leave, which ends every thread and, in our PID namespace, every process.
+	 * While a slow reader keeps us, the guest must not run on; file workers use memory that goes with the backend.
+	 */
+	if (console_busy(v->console)) {
+		fs_stop(v->fs);
+		v->vm.backend->destroy(&v->vm);
+	}
 	stop_when_written(v);
 }
 
@@ -402,7 +409,8 @@ static int load_kernel(struct vmm *v)
 
 	if (err)
 		vm_end(&v->vm, VMM_EXIT_ERROR, "cannot load the guest kernel: %s", why);
-	/* The file's pages have served: a sandbox that idles should be small. (They are clean, and page aligned if possible.) */
+	/* The file's pages have served: a sandbox that idles should be small. (They are clean, and page aligned if
+	 * possible.) */
 	(void)madvise((void *)(uintptr_t)v->spec->kernel, v->spec->kernel_bytes, MADV_DONTNEED);
 	return err;
 }
@@ -577,6 +585,5 @@ int umbra_vmm_main(const struct vmm_spec *spec)
 		loop_run(&v->loop);
 	else
 		tell_launcher(v, VMM_NOTE_ERROR, v->vm.end_reason);
-	v->vm.backend->destroy(&v->vm);
 	return v->vm.exit_status;
 }
