@@ -121,11 +121,11 @@ SYSCALL4(clock_nanosleep, s32, clock, int, flags, const struct timespec64 __user
 	u64 ns, now;
 	int err;
 
-	if (cpu_clock_decode(clock, &c)) {
+	if (clock != CLOCK_THREAD_CPUTIME_ID && cpu_clock_decode(clock, &c)) {
 		err = timespec_from_user(uts, &ns);
 		return err ? err : sleep_on_cpu_clock(&c, flags, ns, urem);
 	}
-	if (!wall_clock_read(clock, &now))
+	if (clock != CLOCK_THREAD_CPUTIME_ID && !wall_clock_read(clock, &now))
 		return -EINVAL;
 	if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC && clock != CLOCK_BOOTTIME && clock != CLOCK_TAI)
 		return -EOPNOTSUPP;

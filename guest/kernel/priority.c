@@ -135,7 +135,7 @@ SYSCALL2(getpriority, int, which, s32, who)
 
 SYSCALL3(ioprio_set, int, which, s32, who, int, value)
 {
-	u32 class = (u32)value >> IOPRIO_CLASS_SHIFT;
+	u32 class = (u32)value >> IOPRIO_CLASS_SHIFT & 7;
 	struct task *t;
 
 	if (class > IOPRIO_CLASS_IDLE || (!class && (value & 7)))
