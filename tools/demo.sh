@@ -18,7 +18,7 @@ questions=(
 	"my process id" "echo \$\$"
 	"processes" "ls -d /proc/[0-9]* | wc -l"
 	"processors" "nproc"
-	"network devices" "ls /sys/class/net 2>/dev/null | tr '\n' ' '"
+	"network devices" "echo \$(ls /sys/class/net 2>/dev/null)"
 	"distribution" ". /etc/os-release; echo \$PRETTY_NAME"
 )
 script=
