@@ -25,11 +25,14 @@ struct page {
 static struct {
 	u64 root;
 	u64 cr3;
+	u32 lock;  /* around a change of the table's binding */
+	u32 users; /* vCPUs that have it loaded */
 	struct page page[MAX_PAGES];
 } table[MAX_ROOTS];
 
 static u64 frames[FRAMES];
 static u64 nroots, npages, end_ns;
+static u64 births[UM_MAX_VCPUS];
 static u64 checked[UM_MAX_VCPUS], unstable[UM_MAX_VCPUS], changes[UM_MAX_VCPUS], loads[UM_MAX_VCPUS],
 	intrs[UM_MAX_VCPUS], kicks[UM_MAX_VCPUS];
 static u32 done;
@@ -162,6 +165,59 @@ static void access(u64 r, u64 i, u64 *rnd)
 		bad(r, i, "value", value, &was);
 }
 
+/* Loads a table that nobody is about to rebind. */
+static void load(u64 from, u64 to)
+{
+	lock(&table[to].lock);
+	__atomic_fetch_add(&table[to].users, 1, __ATOMIC_SEQ_CST);
+	unlock(&table[to].lock);
+	CHECK(load_cr3(table[to].cr3) == 0);
+	if (from != to)
+		__atomic_fetch_add(&table[from].users, -1, __ATOMIC_SEQ_CST);
+	else
+		__atomic_fetch_add(&table[to].users, -1, __ATOMIC_SEQ_CST);
+}
+
+/*
+ * A process ends and another one of the same family begins: the table loses its space, changes here and there without any
+ * flush, and is bound again.
+ */
+static void rebirth(u64 r, u64 *rnd)
+{
+	long tag;
+
+	lock(&table[r].lock);
+	if (__atomic_load_n(&table[r].users, __ATOMIC_SEQ_CST)) {
+		unlock(&table[r].lock);
+		return;
+	}
+	for (u64 i = 0; i < npages; i++)
+		lock(&table[r].page[i].lock);
+	CHECK(hypercall(UM_HC_RELEASE_ROOT, table[r].cr3, 0, 0, 0) == 0);
+	for (u64 i = 0; i < npages; i++) {
+		struct page *p = &table[r].page[i];
+		u32 what = random32(rnd) % 16;
+
+		if (what == 0)
+			p->frame = (int)(random32(rnd) % FRAMES);
+		else if (what == 1)
+			p->frame = -1;
+		else if (what < 4)
+			p->writable = !p->writable;
+		map(table[r].root, address_of(i), p->frame < 0 ? 0 : frames[p->frame],
+		    p->frame < 0 ? 0 : PTE_P | PTE_U | PTE_NX | (p->writable ? PTE_W : 0));
+	}
+	tag = hypercall(UM_HC_BIND_ROOT, table[r].root, table[(r + 1) % nroots].root, 0, 0);
+	CHECK(tag > 0);
+	table[r].cr3 = table[r].root | (u64)tag;
+	for (u64 i = 0; i < npages; i++) {
+		__atomic_fetch_add(&table[r].page[i].seq, 2, __ATOMIC_SEQ_CST);
+		unlock(&table[r].page[i].lock);
+	}
+	births[this_cpu()->index]++;
+	unlock(&table[r].lock);
+}
+
 static void registers(u64 rounds)
 {
 	struct uregs u = program(u_relation);
@@ -175,6 +231,9 @@ static void worker(u32 index)
 {
 	u64 rnd = option_num("seed", rdtsc()) + index * 7919, r = index % nroots;
 
+	lock(&table[r].lock);
+	__atomic_fetch_add(&table[r].users, 1, __ATOMIC_SEQ_CST);
+	unlock(&table[r].lock);
 	CHECK(load_cr3(table[r].cr3) == 0);
 	while (now_ns() < end_ns) {
 		u32 what = random32(&rnd) % 256;
@@ -192,9 +251,13 @@ static void worker(u32 index)
 		} else if (what < 210) {
 			registers(1 + random32(&rnd) % 20000);
 		} else if (what < 235) {
-			r = random32(&rnd) % nroots;
-			CHECK(load_cr3(table[r].cr3) == 0);
+			u64 to = random32(&rnd) % nroots;
+
+			load(r, to);
+			r = to;
 			loads[index]++;
+		} else if (what < 239) {
+			rebirth(random32(&rnd) % nroots, &rnd);
 		} else if (what < 254) {
 			hypercall(UM_HC_KICK, random32(&rnd) % boot->ncpus, 0, 0, 0);
 			kicks[index]++;
@@ -210,7 +273,7 @@ static void worker(u32 index)
 
 void mini_main(void)
 {
-	u64 sum[6] = {0}, gpa;
+	u64 sum[7] = {0}, gpa;
 
 	nroots = option_num("roots", 5);
 	npages = option_num("pages", 128);
@@ -244,8 +307,9 @@ void mini_main(void)
 		sum[3] += loads[i];
 		sum[4] += intrs[i];
 		sum[5] += kicks[i];
+		sum[6] += births[i];
 	}
-	log_printf("%lu accesses checked, %lu disturbed, %lu changes, %lu loads, %lu kicks, %lu interrupts", sum[0],
-		   sum[1], sum[2], sum[3], sum[5], sum[4]);
+	log_printf("%lu accesses checked, %lu disturbed, %lu changes, %lu loads, %lu births, %lu kicks, %lu interrupts", sum[0],
+		   sum[1], sum[2], sum[3], sum[6], sum[5], sum[4]);
 	CHECK(sum[0] > 100);
 }

@@ -49,7 +49,7 @@
 
 /* The shadow directory of a space (switcher/shadow.c): private memory of each space. */
 #define UM_SHADOW_DIR 0x6e4000000000
-#define UM_SHADOW_DIR_SIZE 0x100000
+#define UM_SHADOW_DIR_SIZE 0x500000
 
 /* Descriptors of a space. */
 #define SPACE_FD_RAM 3
@@ -118,6 +118,8 @@ struct ctl_space {
 	uint32_t q_seq;		/* requests made */
 	uint32_t q_done;	/* requests carried out; futex */
 	uint32_t spawn_want[2]; /* a bit per vCPU: KEEPER_SPAWN is for these */
+	uint32_t validate; /* the shadow is from another table: compare before running anything */
+	uint32_t maps;     /* hint: host mappings */
 	struct ctl_flush q[CTL_FLUSH_QUEUE];
 	struct ctl_carrier carrier[UM_MAX_VCPUS];
 	uint64_t fills, fill_pages, drops; /* statistics */
@@ -221,7 +223,8 @@ struct ctl {
 	uint32_t space_lock __attribute__((aligned(64))); /* mutex: binding and releasing */
 	uint32_t blank_seq;				  /* futex: a space became blank */
 	uint32_t blank_waiters;
-	uint32_t last_blank; /* hint: the warmest one */
+	uint32_t reserved4;
+	uint64_t families; /* space_lock: the last family made */
 	uint64_t use_count;
 	uint64_t blank[CTL_MAX_SPACES / 64]; /* a bit for each space in SPACE_BLANK; who clears it has it */
 	uint32_t forever;		     /* always 0: a place to sleep for good */
@@ -232,6 +235,12 @@ struct ctl {
 
 	uint64_t root[CTL_MAX_SPACES];	/* which guest table a space stands for, 0 = none */
 	uint32_t state[CTL_MAX_SPACES]; /* enum space_state */
+	/*
+	 * Spaces of one family stand, or stood, for tables that were copied from each other (BIND_ROOT's second argument). A
+	 * blank space of the right family still has a shadow, most of which will be right again.
+	 */
+	uint64_t family[CTL_MAX_SPACES];
+	uint32_t warm[CTL_MAX_SPACES]; /* blank, with a shadow from its last use */
 	struct ctl_vcpu vcpu[UM_MAX_VCPUS];
 	struct ctl_space space[CTL_MAX_SPACES];
 };

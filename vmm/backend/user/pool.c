@@ -75,8 +75,9 @@ static unsigned int available(const struct user_backend *ub)
 {
 	unsigned int n = 0;
 
-	for (int w = 0; w < CTL_MAX_SPACES / 64; w++)
-		n += (unsigned int)__builtin_popcountll(__atomic_load_n(&ub->ctl->blank[w], __ATOMIC_RELAXED));
+	for (unsigned int i = 0; i < ub->max_spaces; i++)
+		n += (__atomic_load_n(&ub->ctl->blank[i / 64], __ATOMIC_RELAXED) >> (i % 64) & 1) &&
+		     !__atomic_load_n(&ub->ctl->warm[i], __ATOMIC_RELAXED);
 	for (unsigned int i = 0; i < ub->max_spaces; i++)
 		n += ub->space[i].state == REC_CREATING || (ub->space[i].state == REC_LIVE && !ub->space[i].announced);
 	return n;
@@ -140,6 +141,7 @@ static void bury(struct user_backend *ub, unsigned int index)
 	rec->state = REC_EMPTY;
 	memset(&ub->ctl->space[index], 0, sizeof(ub->ctl->space[index]));
 	__atomic_store_n(&ub->ctl->root[index], 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&ub->ctl->warm[index], 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&ub->ctl->state[index], SPACE_EMPTY, __ATOMIC_RELEASE);
 }
 

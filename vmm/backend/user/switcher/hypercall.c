@@ -374,7 +374,7 @@ static long dispatch(struct ctl_vcpu *vc, struct hc_regs *r)
 	case PVM_HC_WRMSR:
 		return wrmsr(vc, r->rbx, r->r10);
 	case UM_HC_BIND_ROOT:
-		return space_bind(r->rbx);
+		return space_bind(r->rbx, r->r10);
 	case UM_HC_RELEASE_ROOT:
 		return space_release(r->rbx);
 	case UM_HC_FLUSH_RANGE:

@@ -48,9 +48,16 @@ struct dir {
 	uint64_t spurious; /* page last found mapped although it had faulted */
 };
 
+/* Page numbers of a window, beside its entry. */
+struct dir_pages {
+	uint32_t pfn[WINDOW_PAGES];
+};
+
 #define DIR ((struct dir *)UM_SHADOW_DIR)
-#define DIR_AREA(n) ((struct dir_entry *)(UM_SHADOW_DIR + 0x1000 + (n)*DIR_MAX * sizeof(struct dir_entry)))
-static_assert(0x1000 + 2 * DIR_MAX * sizeof(struct dir_entry) <= UM_SHADOW_DIR_SIZE, "shadow directory");
+#define AREA_SIZE (DIR_MAX * (sizeof(struct dir_entry) + sizeof(struct dir_pages)))
+#define DIR_AREA(n) ((struct dir_entry *)(UM_SHADOW_DIR + 0x1000 + (n) * AREA_SIZE))
+#define DIR_PAGES(n) ((struct dir_pages *)(DIR_AREA(n) + DIR_MAX))
+static_assert(0x1000 + 2 * AREA_SIZE <= UM_SHADOW_DIR_SIZE, "shadow directory");
 
 bool user_address(uint64_t address)
 {
@@ -92,10 +99,15 @@ static struct dir_entry *dir_find(uint64_t window)
 	return e->key ? e : NULL;
 }
 
+static struct dir_pages *pages_of(const struct dir_entry *e)
+{
+	return DIR_PAGES(DIR->area) + (e - DIR_AREA(DIR->area));
+}
+
 /* Moves the live entries to a table of the right size. */
 static void dir_grow(void)
 {
-	struct dir_entry *old = DIR_AREA(DIR->area), *table = DIR_AREA(DIR->area ^ 1);
+	struct dir_entry *old = DIR_AREA(DIR->area), *table = DIR_AREA(DIR->area ^ 1), *e;
 	uint32_t live = 0, capacity = DIR_MIN;
 
 	for (uint32_t i = 0; i < DIR->capacity; i++)
@@ -105,9 +117,13 @@ static void dir_grow(void)
 	if (capacity > DIR_MAX)
 		capacity = DIR_MAX;
 	dir_clear(table, capacity);
-	for (uint32_t i = 0; i < DIR->capacity; i++)
-		if (old[i].present)
-			*dir_slot(table, capacity, old[i].key - 1) = old[i];
+	for (uint32_t i = 0; i < DIR->capacity; i++) {
+		if (!old[i].present)
+			continue;
+		e = dir_slot(table, capacity, old[i].key - 1);
+		*e = old[i];
+		DIR_PAGES(DIR->area ^ 1)[e - table] = DIR_PAGES(DIR->area)[i];
+	}
 	DIR->used = live;
 	DIR->capacity = capacity;
 	DIR->area ^= 1;
@@ -118,6 +134,7 @@ static void drop_locked(struct ctl_space *sp)
 	host3(HOST_munmap, UM_USER_LO_START, UM_USER_LO_END - UM_USER_LO_START, 0);
 	host3(HOST_munmap, UM_USER_HI_START, UM_USER_HI_END - UM_USER_HI_START, 0);
 	dir_reset();
+	sp->maps = 0;
 	sp->drops++;
 }
 
@@ -259,11 +276,14 @@ static void map_run(struct ctl_space *sp, uint64_t address, const struct leaf *l
 	e->present |= bits;
 	e->write = (prot & HOST_PROT_WRITE) ? e->write | bits : e->write & ~bits;
 	e->exec = (prot & HOST_PROT_EXEC) ? e->exec | bits : e->exec & ~bits;
+	for (int i = first; i <= last; i++)
+		pages_of(e)->pfn[i] = (uint32_t)(leaf->gpa >> UM_PAGE_SHIFT) + (uint32_t)(i - page);
 	DIR->spurious = 0;
 	sp->fills++;
 	sp->fill_pages += (uint64_t)(last - first + 1);
 	if (++DIR->maps > MAPS_MAX)
 		drop_locked(sp);
+	sp->maps = DIR->maps;
 }
 
 enum fill_result shadow_fill(struct ctl_space *sp, uint64_t address, uint64_t *error)
@@ -483,4 +503,56 @@ void shadow_drain(struct ctl_space *sp)
 	store_release(&sp->q_done, seq);
 	mutex_unlock(&sp->fill_lock, FUTEX_PRIVATE_);
 	host_futex(&sp->q_done, FUTEX_WAKE_, INT32_MAX, NULL, 0);
+}
+
+/* ---- Another table ---- */
+
+/* What of a window the table of @root no longer says: *@wp gets those that are only too writable. */
+static uint64_t stale_bits(uint64_t root, const struct dir_entry *e, uint64_t *wp)
+{
+	uint64_t base = (e->key - 1) << WINDOW_SHIFT, stale = 0;
+	const struct dir_pages *pages = pages_of(e);
+	struct leaf leaf;
+
+	*wp = 0;
+	for (uint64_t bits = e->present; bits; bits &= bits - 1) {
+		int i = __builtin_ctzll(bits);
+		uint64_t bit = 1ull << i;
+
+		if (!walk(root, base + (uint64_t)i * UM_PAGE_SIZE, &leaf) || !(leaf.flags & PTE_U) ||
+		    leaf.gpa >> UM_PAGE_SHIFT != pages->pfn[i] || ((e->exec & bit) && (leaf.flags & PTE_NX)))
+			stale |= bit;
+		else if ((e->write & bit) && !(leaf.flags & PTE_W))
+			*wp |= bit;
+	}
+	return stale;
+}
+
+static void validate_entry(uint64_t root, struct dir_entry *e)
+{
+	uint64_t base = (e->key - 1) << WINDOW_SHIFT, wp, stale = stale_bits(root, e, &wp);
+
+	unmap_runs(base, stale);
+	e->present &= ~stale;
+	e->write &= ~stale;
+	e->exec &= ~stale;
+	protect_runs(base, wp & e->exec, HOST_PROT_READ | HOST_PROT_EXEC);
+	protect_runs(base, wp & ~e->exec, HOST_PROT_READ);
+	e->write &= ~wp;
+}
+
+void shadow_validate(struct ctl_space *sp)
+{
+	struct dir_entry *table = DIR_AREA(DIR->area);
+
+	mutex_lock(&sp->fill_lock, FUTEX_PRIVATE_);
+	if (sp->validate) { /* else another carrier was here first */
+		for (uint32_t i = 0; i < DIR->capacity; i++)
+			if (table[i].key && table[i].present)
+				validate_entry(READ_ONCE(CTL->root[sp - CTL->space]), &table[i]);
+		if (DIR->maps > MAPS_MAX)
+			drop_locked(sp);
+		sp->validate = 0;
+	}
+	mutex_unlock(&sp->fill_lock, FUTEX_PRIVATE_);
 }

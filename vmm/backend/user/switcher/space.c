@@ -25,6 +25,9 @@
 #define YIELD_BAN_DOUBLINGS 7
 #define YIELD_SLOW_SCORE 64 /* a slow hand-over weighs as much as that many good ones */
 
+#define WARM_MAX 16       /* blank spaces that keep their shadow */
+#define WARM_MAPS_MAX 500 /* larger shadows are cheaper to make anew than to compare */
+
 #define BIND_TRIES 100 /* waits of BIND_WAIT_NS for a blank space */
 #define BIND_WAIT_NS 20000000
 
@@ -112,6 +115,8 @@ static void arrive(struct ctl_vcpu *vc, struct ctl_space *sp)
 	wrgsbase(vc->kernel_gs);
 	if (READ_ONCE(sp->q_seq) != READ_ONCE(sp->q_done))
 		shadow_drain(sp);
+	if (READ_ONCE(sp->validate))
+		shadow_validate(sp);
 }
 
 static void spawn_here(uint32_t v)
@@ -187,33 +192,75 @@ static bool take(uint32_t i)
 	return fetch_and(&CTL->blank[i / 64], ~bit) & bit;
 }
 
-static uint32_t count_blank(void)
+static bool is_blank(uint32_t i)
+{
+	return READ_ONCE(CTL->blank[i / 64]) >> (i % 64) & 1;
+}
+
+/* Blank spaces, those with (@warm) or without a shadow of their last use. */
+static uint32_t count_blank(uint32_t warm)
 {
 	uint32_t n = 0;
 
 	for (int w = 0; w < CTL_MAX_SPACES / 64; w++)
 		for (uint64_t bits = READ_ONCE(CTL->blank[w]); bits; bits &= bits - 1)
-			n++;
+			n += CTL->warm[w * 64 + __builtin_ctzll(bits)] == warm;
 	return n;
 }
 
-/* A blank space, the one last used first: its view of guest RAM is warm. */
-static int take_blank(void)
+static void queue_drop(struct ctl_space *sp)
 {
-	uint32_t hint = READ_ONCE(CTL->last_blank) % CTL_MAX_SPACES;
+	mutex_lock(&sp->q_lock, 0);
+	sp->q_drop = 1;
+	sp->q_seq++;
+	mutex_unlock(&sp->q_lock, 0);
+}
+
+/* Under space_lock. Which of two blank spaces (-1: none) suits @family better? */
+static int better(int a, int b, uint64_t family)
+{
+	bool match_a, match_b;
+
+	if (a < 0)
+		return b;
+	match_a = CTL->warm[a] && CTL->family[a] == family;
+	match_b = CTL->warm[b] && CTL->family[b] == family;
+	if (match_a != match_b)
+		return match_a ? a : b;
+	if (CTL->warm[a] != CTL->warm[b])
+		return CTL->warm[b] ? a : b; /* no brother: rather one with nothing to clear away */
+	/* The one last used has the warmest view of guest RAM; of strangers' shadows the oldest is the least loss. */
+	return (CTL->space[a].last_use > CTL->space[b].last_use) == (match_a || !CTL->warm[a]) ? a : b;
+}
+
+/* Under space_lock. Takes a blank space for a table of @family. */
+static int take_blank(uint64_t family)
+{
 	int found = -1;
 
-	if (take(hint))
-		found = (int)hint;
-	for (int w = 0; found < 0 && w < CTL_MAX_SPACES / 64; w++) {
-		uint64_t bits = READ_ONCE(CTL->blank[w]);
-
-		if (bits && take((uint32_t)(w * 64 + __builtin_ctzll(bits))))
-			found = w * 64 + __builtin_ctzll(bits);
-	}
-	if (count_blank() < CTL->pool_low)
+	for (int w = 0; w < CTL_MAX_SPACES / 64; w++)
+		for (uint64_t bits = READ_ONCE(CTL->blank[w]); bits; bits &= bits - 1)
+			found = better(found, w * 64 + __builtin_ctzll(bits), family);
+	if (found >= 0)
+		take((uint32_t)found);
+	if (count_blank(0) < CTL->pool_low)
 		request(CTL_REQ_SPACES);
 	return found;
+}
+
+static void bind_to(uint32_t i, uint64_t root, uint64_t family)
+{
+	struct ctl_space *sp = &CTL->space[i];
+
+	if (CTL->warm[i] && CTL->family[i] == family)
+		sp->validate = 1;
+	else if (CTL->warm[i])
+		queue_drop(sp);
+	CTL->warm[i] = 0;
+	CTL->family[i] = family;
+	CTL->state[i] = SPACE_BOUND;
+	sp->last_use = fetch_add(&CTL->use_count, 1);
+	xchg(&CTL->root[i], root);
 }
 
 /* Under space_lock. Sends the least recently used idle space to its keeper for cleaning. */
@@ -241,7 +288,7 @@ static void reclaim(void)
 }
 
 /* Under space_lock, which it may drop. */
-static int bind_locked(uint64_t root)
+static int bind_locked(uint64_t root, uint64_t family)
 {
 	struct host_timespec ts = {0, BIND_WAIT_NS};
 	uint32_t seq;
@@ -252,11 +299,9 @@ static int bind_locked(uint64_t root)
 		if (i >= 0)
 			return i;
 		seq = READ_ONCE(CTL->blank_seq);
-		i = take_blank();
+		i = take_blank(family);
 		if (i >= 0) {
-			CTL->state[i] = SPACE_BOUND;
-			CTL->space[i].last_use = fetch_add(&CTL->use_count, 1);
-			xchg(&CTL->root[i], root);
+			bind_to((uint32_t)i, root, family);
 			return i;
 		}
 		reclaim();
@@ -270,16 +315,62 @@ static int bind_locked(uint64_t root)
 	return -1;
 }
 
-long space_bind(uint64_t root)
+/* Under space_lock. */
+static uint64_t family_of(uint64_t parent_cr3)
+{
+	int parent = parent_cr3 & ROOT_MASK ? find(parent_cr3) : -1;
+
+	return parent >= 0 ? CTL->family[parent] : ++CTL->families;
+}
+
+long space_bind(uint64_t root, uint64_t parent_cr3)
 {
 	int i;
 
 	if (!root || (root & ~ROOT_MASK) || root >= CTL->ram_bytes)
 		return -EINVAL;
 	mutex_lock(&CTL->space_lock, 0);
-	i = bind_locked(root);
+	i = bind_locked(root, family_of(parent_cr3));
 	mutex_unlock(&CTL->space_lock, 0);
 	return i < 0 ? -EAGAIN : i + 1;
+}
+
+static void send_to_clean(uint32_t i)
+{
+	CTL->state[i] = SPACE_DIRTY;
+	keeper_command(&CTL->space[i], KEEPER_CLEAN);
+}
+
+static void make_blank(uint32_t i, uint32_t warm)
+{
+	CTL->warm[i] = warm;
+	WRITE_ONCE(CTL->state[i], SPACE_BLANK);
+	fetch_or(&CTL->blank[i / 64], 1ull << (i % 64));
+	fetch_add(&CTL->blank_seq, 1);
+	if (READ_ONCE(CTL->blank_waiters))
+		host_wake(&CTL->blank_seq, 1);
+}
+
+/*
+ * Under space_lock. A space whose root is gone: as long as its family lives it is kept as it is for the next brother. When
+ * the last member goes, so do the shadows that were kept for the family.
+ */
+static void retire(uint32_t i)
+{
+	uint64_t family = CTL->family[i];
+	bool others = false;
+
+	for (uint32_t j = 1; j < CTL->max_spaces && !others; j++)
+		others = j != i && CTL->state[j] == SPACE_BOUND && CTL->family[j] == family;
+	if (others && CTL->space[i].maps < WARM_MAPS_MAX && count_blank(1) < WARM_MAX) {
+		CTL->space[i].last_use = fetch_add(&CTL->use_count, 1);
+		make_blank(i, 1);
+		return;
+	}
+	send_to_clean(i);
+	for (uint32_t j = 1; j < CTL->max_spaces && !others; j++)
+		if (is_blank(j) && CTL->warm[j] && CTL->family[j] == family && take(j))
+			send_to_clean(j);
 }
 
 long space_release(uint64_t cr3)
@@ -295,8 +386,7 @@ long space_release(uint64_t cr3)
 		ret = -EBUSY;
 	} else if (i >= 0) {
 		xchg(&CTL->root[i], 0);
-		CTL->state[i] = SPACE_DIRTY;
-		keeper_command(&CTL->space[i], KEEPER_CLEAN);
+		retire((uint32_t)i);
 	}
 	mutex_unlock(&CTL->space_lock, 0);
 	return ret;
@@ -315,19 +405,11 @@ static int activate(uint64_t cr3)
 		fetch_add(&CTL->space[i].active, -1);
 	}
 	mutex_lock(&CTL->space_lock, 0);
-	i = bind_locked(root);
+	i = bind_locked(root, ++CTL->families);
 	if (i >= 0)
 		fetch_add(&CTL->space[i].active, 1);
 	mutex_unlock(&CTL->space_lock, 0);
 	return i;
-}
-
-static void queue_drop(struct ctl_space *sp)
-{
-	mutex_lock(&sp->q_lock, 0);
-	sp->q_drop = 1;
-	sp->q_seq++;
-	mutex_unlock(&sp->q_lock, 0);
 }
 
 long space_load(struct ctl_vcpu *vc, uint64_t cr3, bool flush, uint64_t *result)
@@ -425,7 +507,7 @@ void space_flush_all(struct ctl_vcpu *vc)
 
 static void clean(struct ctl_space *sp, uint32_t index)
 {
-	if (count_blank() >= CTL->pool_max) {
+	if (count_blank(0) >= CTL->pool_max) {
 		WRITE_ONCE(CTL->state[index], SPACE_EXITING);
 		host3(HOST_exit_group, 0, 0, 0);
 	}
@@ -435,12 +517,8 @@ static void clean(struct ctl_space *sp, uint32_t index)
 	sp->q_drop = 0;
 	store_release(&sp->q_done, sp->q_seq);
 	mutex_unlock(&sp->q_lock, 0);
-	WRITE_ONCE(CTL->state[index], SPACE_BLANK);
-	fetch_or(&CTL->blank[index / 64], 1ull << (index % 64));
-	WRITE_ONCE(CTL->last_blank, index);
-	fetch_add(&CTL->blank_seq, 1);
-	if (READ_ONCE(CTL->blank_waiters))
-		host_wake(&CTL->blank_seq, 1);
+	sp->validate = 0;
+	make_blank(index, 0);
 }
 
 static void spawn_wanted(struct ctl_space *sp)

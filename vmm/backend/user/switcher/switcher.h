@@ -94,13 +94,15 @@ void shadow_flush(struct ctl_space *sp, uint64_t start, uint64_t len, uint32_t k
 void shadow_drop(struct ctl_space *sp);
 /* Carries out what other spaces have queued. */
 void shadow_drain(struct ctl_space *sp);
+/* The space has got another table: takes away what that does not say. For the first carrier that arrives (sp->validate). */
+void shadow_validate(struct ctl_space *sp);
 /* Is it an address programs may use? */
 bool user_address(uint64_t address);
 
 /* space.c */
 /* This carrier's identity, from the bottom of the stack it runs on. */
 struct carrier_self *self(void);
-long space_bind(uint64_t root);
+long space_bind(uint64_t root, uint64_t parent_cr3);
 long space_release(uint64_t cr3);
 /*
  * Hands the vCPU to its carrier in the space of @cr3; @flush drops what is mapped there. *@result is set before the
