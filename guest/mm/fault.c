@@ -328,6 +328,7 @@ static int copy_shared(struct vma *v, u64 addr, u64 *pte)
 	spin_unlock(&v->mm->table_lock);
 
 	gather_init(&g, v->mm);
+	g.kind = UM_FLUSH_REPLACE;
 	run = alloc_page_run(nr, GFP_USER | (nr > 1 ? GFP_NOWAIT : 0));
 	if (!run && nr > 1) {
 		/* The needed page alone. */

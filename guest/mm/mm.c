@@ -41,7 +41,7 @@ static u64 choose_mmap_base(void)
 	return ALIGN_DOWN(boot->user_hi_end - room - (random_u64() % (span / 64)) - STACK_GUARD_GAP, PAGE_SIZE << CHUNK_ORDER);
 }
 
-struct mm *mm_new(void)
+struct mm *mm_new(const struct mm *from)
 {
 	struct mm *mm = slab_zalloc(mm_cache);
 	struct page *root;
@@ -54,7 +54,7 @@ struct mm *mm_new(void)
 		goto err_free;
 	root->flags |= PG_TABLE;
 	mm->root = page_to_gpa(root);
-	tag = hv_bind_root(mm->root);
+	tag = hv_bind_root(mm->root, from ? from->cr3 : 0);
 	if (tag < 0)
 		goto err_root;
 	mm->cr3 = mm->root | (u64)tag;
@@ -115,7 +115,7 @@ void mm_put_user(struct mm *mm)
 
 struct mm *mm_dup(struct mm *from)
 {
-	struct mm *mm = mm_new();
+	struct mm *mm = mm_new(from);
 	int err;
 
 	if (IS_ERR_OR_NULL(mm))

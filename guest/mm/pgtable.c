@@ -109,6 +109,7 @@ void gather_init(struct gather *g, struct mm *mm)
 	g->mm = mm;
 	g->lo = ~0ull;
 	g->hi = 0;
+	g->kind = UM_FLUSH_UNMAP;
 	g->nr = 0;
 	g->max = ARRAY_SIZE(g->local);
 	g->pages = g->local;
@@ -136,7 +137,7 @@ void release_pages(struct page **pages, u32 nr)
 void gather_flush(struct gather *g)
 {
 	if (g->lo < g->hi)
-		mmu_flush_range(g->mm, g->lo, g->hi, UM_FLUSH_UNMAP);
+		mmu_flush_range(g->mm, g->lo, g->hi, g->kind);
 	g->lo = ~0ull;
 	g->hi = 0;
 	release_pages(g->pages, g->nr);

@@ -55,6 +55,7 @@ u64 *pte_span(struct mm *mm, u64 addr, u64 end, u64 *next);
 struct gather {
 	struct mm *mm;
 	u64 lo, hi; /* present entries were removed or replaced in here; lo >= hi: none */
+	u32 kind;   /* UM_FLUSH_UNMAP, or _REPLACE when they will be used at once */
 	u32 nr, max;
 	struct page **pages;
 	struct list_head tables;

@@ -179,8 +179,8 @@ static void load(u64 from, u64 to)
 }
 
 /*
- * A process ends and another one of the same family begins: the table loses its space, changes here and there without any
- * flush, and is bound again.
+ * A process ends and another one of the same family begins: the table loses its space, changes here and there without
+ * any flush, and is bound again.
  */
 static void rebirth(u64 r, u64 *rnd)
 {
@@ -309,7 +309,7 @@ void mini_main(void)
 		sum[5] += kicks[i];
 		sum[6] += births[i];
 	}
-	log_printf("%lu accesses checked, %lu disturbed, %lu changes, %lu loads, %lu births, %lu kicks, %lu interrupts", sum[0],
-		   sum[1], sum[2], sum[3], sum[6], sum[5], sum[4]);
+	log_printf("%lu accesses checked, %lu disturbed, %lu changes, %lu loads, %lu births, %lu kicks, %lu interrupts",
+		   sum[0], sum[1], sum[2], sum[3], sum[6], sum[5], sum[4]);
 	CHECK(sum[0] > 100);
 }

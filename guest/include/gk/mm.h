@@ -97,8 +97,8 @@ struct mm {
 	u32 membarrier;
 };
 
-/* Creation. mm_new: empty, its root bound to the backend; NULL or ERR_PTR(-EAGAIN). */
-struct mm *mm_new(void);
+/* Creation. mm_new: empty, its root bound to the backend; NULL or ERR_PTR(-EAGAIN). @from: it will be a copy of that, or NULL. */
+struct mm *mm_new(const struct mm *from);
 struct mm *mm_dup(struct mm *from);      /* fork: copy on write; ERR_PTR on failure. Takes mmap_lock of @from. */
 void mm_put_user(struct mm *mm);         /* last: unmaps everything, wakes vfork parent's wait is the caller's business */
 /* A further user; false when the last one is gone already. */

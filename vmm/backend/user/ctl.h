@@ -118,8 +118,8 @@ struct ctl_space {
 	uint32_t q_seq;		/* requests made */
 	uint32_t q_done;	/* requests carried out; futex */
 	uint32_t spawn_want[2]; /* a bit per vCPU: KEEPER_SPAWN is for these */
-	uint32_t validate; /* the shadow is from another table: compare before running anything */
-	uint32_t maps;     /* hint: host mappings */
+	uint32_t validate;	/* the shadow is from another table: compare before running anything */
+	uint32_t maps;		/* hint: host mappings */
 	struct ctl_flush q[CTL_FLUSH_QUEUE];
 	struct ctl_carrier carrier[UM_MAX_VCPUS];
 	uint64_t fills, fill_pages, drops; /* statistics */
@@ -236,8 +236,8 @@ struct ctl {
 	uint64_t root[CTL_MAX_SPACES];	/* which guest table a space stands for, 0 = none */
 	uint32_t state[CTL_MAX_SPACES]; /* enum space_state */
 	/*
-	 * Spaces of one family stand, or stood, for tables that were copied from each other (BIND_ROOT's second argument). A
-	 * blank space of the right family still has a shadow, most of which will be right again.
+	 * Spaces of one family stand, or stood, for tables that were copied from each other (BIND_ROOT's second
+	 * argument). A blank space of the right family still has a shadow, most of which will be right again.
 	 */
 	uint64_t family[CTL_MAX_SPACES];
 	uint32_t warm[CTL_MAX_SPACES]; /* blank, with a shadow from its last use */

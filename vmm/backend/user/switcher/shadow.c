@@ -55,7 +55,7 @@ struct dir_pages {
 
 #define DIR ((struct dir *)UM_SHADOW_DIR)
 #define AREA_SIZE (DIR_MAX * (sizeof(struct dir_entry) + sizeof(struct dir_pages)))
-#define DIR_AREA(n) ((struct dir_entry *)(UM_SHADOW_DIR + 0x1000 + (n) * AREA_SIZE))
+#define DIR_AREA(n) ((struct dir_entry *)(UM_SHADOW_DIR + 0x1000 + (n)*AREA_SIZE))
 #define DIR_PAGES(n) ((struct dir_pages *)(DIR_AREA(n) + DIR_MAX))
 static_assert(0x1000 + 2 * AREA_SIZE <= UM_SHADOW_DIR_SIZE, "shadow directory");
 
@@ -138,22 +138,23 @@ static void drop_locked(struct ctl_space *sp)
 	sp->drops++;
 }
 
-/* The entry of a window, made if need be. May drop the whole shadow to make room. */
+/* The entry of a window, made if need be. Making one may move the others, or drop the whole shadow to have room. */
 static struct dir_entry *dir_get(struct ctl_space *sp, uint64_t window)
 {
 	struct dir_entry *e;
 
 	if (!DIR->capacity)
 		dir_reset();
+	e = dir_find(window);
+	if (e)
+		return e;
 	if (DIR->used >= DIR->capacity / 4 * 3)
 		dir_grow();
 	if (DIR->used >= DIR->capacity / 4 * 3)
 		drop_locked(sp);
 	e = dir_slot(DIR_AREA(DIR->area), DIR->capacity, window);
-	if (!e->key) {
-		e->key = window + 1;
-		DIR->used++;
-	}
+	e->key = window + 1;
+	DIR->used++;
 	return e;
 }
 
@@ -528,28 +529,53 @@ static uint64_t stale_bits(uint64_t root, const struct dir_entry *e, uint64_t *w
 	return stale;
 }
 
-static void validate_entry(uint64_t root, struct dir_entry *e)
+/*
+ * What was in use in the old table and is another page now: a copy of the table's own (writable) will be used again and
+ * is mapped at once; what is still to be copied on write will be mapped when it is.
+ */
+static void remap_stale(struct ctl_space *sp, uint64_t root, uint64_t base, uint64_t stale, uint64_t was_writable)
 {
-	uint64_t base = (e->key - 1) << WINDOW_SHIFT, wp, stale = stale_bits(root, e, &wp);
+	struct leaf leaf;
 
-	unmap_runs(base, stale);
-	e->present &= ~stale;
-	e->write &= ~stale;
-	e->exec &= ~stale;
+	for (; stale; stale &= stale - 1) {
+		int i = __builtin_ctzll(stale);
+		uint64_t address = base + (uint64_t)i * UM_PAGE_SIZE;
+		const struct dir_entry *e = dir_find(base >> WINDOW_SHIFT);
+
+		if (e && (e->present >> i & 1))
+			continue; /* a run has reached it */
+		if (walk(root, address, &leaf) && allows(&leaf, 0) &&
+		    ((leaf.flags & PTE_W) || !(was_writable >> i & 1)))
+			map_run(sp, address, &leaf);
+		else
+			unmap(address, address + UM_PAGE_SIZE);
+	}
+}
+
+static void validate_entry(struct ctl_space *sp, uint64_t root, struct dir_entry *e)
+{
+	uint64_t base = (e->key - 1) << WINDOW_SHIFT, wp, stale = stale_bits(root, e, &wp), was_writable = e->write;
+
 	protect_runs(base, wp & e->exec, HOST_PROT_READ | HOST_PROT_EXEC);
 	protect_runs(base, wp & ~e->exec, HOST_PROT_READ);
 	e->write &= ~wp;
+	e->present &= ~stale;
+	e->write &= ~stale;
+	e->exec &= ~stale;
+	remap_stale(sp, root, base, stale, was_writable);
 }
 
 void shadow_validate(struct ctl_space *sp)
 {
 	struct dir_entry *table = DIR_AREA(DIR->area);
+	uint64_t drops;
 
 	mutex_lock(&sp->fill_lock, FUTEX_PRIVATE_);
+	drops = sp->drops;
 	if (sp->validate) { /* else another carrier was here first */
-		for (uint32_t i = 0; i < DIR->capacity; i++)
+		for (uint32_t i = 0; i < DIR->capacity && sp->drops == drops; i++)
 			if (table[i].key && table[i].present)
-				validate_entry(READ_ONCE(CTL->root[sp - CTL->space]), &table[i]);
+				validate_entry(sp, READ_ONCE(CTL->root[sp - CTL->space]), &table[i]);
 		if (DIR->maps > MAPS_MAX)
 			drop_locked(sp);
 		sp->validate = 0;

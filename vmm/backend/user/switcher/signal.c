@@ -222,7 +222,8 @@ static struct ucontext64 *supervisor_fault(struct ctl_vcpu *vc, struct ucontext6
 
 	vc->resume_uc = 0;
 	/* A program came in by direct_entry with alignment checks or single steps on. */
-	if ((vector == PVM_VEC_AC && (uc->mc.eflags & EFLAGS_AC)) || (vector == PVM_VEC_DB && (uc->mc.eflags & EFLAGS_TF))) {
+	if ((vector == PVM_VEC_AC && (uc->mc.eflags & EFLAGS_AC)) ||
+	    (vector == PVM_VEC_DB && (uc->mc.eflags & EFLAGS_TF))) {
 		uc->mc.eflags &= ~(uint64_t)(EFLAGS_AC | EFLAGS_TF);
 		return uc;
 	}

@@ -25,7 +25,7 @@
 #define YIELD_BAN_DOUBLINGS 7
 #define YIELD_SLOW_SCORE 64 /* a slow hand-over weighs as much as that many good ones */
 
-#define WARM_MAX 16       /* blank spaces that keep their shadow */
+#define WARM_MAX 16	  /* blank spaces that keep their shadow */
 #define WARM_MAPS_MAX 500 /* larger shadows are cheaper to make anew than to compare */
 
 #define BIND_TRIES 100 /* waits of BIND_WAIT_NS for a blank space */
@@ -352,8 +352,8 @@ static void make_blank(uint32_t i, uint32_t warm)
 }
 
 /*
- * Under space_lock. A space whose root is gone: as long as its family lives it is kept as it is for the next brother. When
- * the last member goes, so do the shadows that were kept for the family.
+ * Under space_lock. A space whose root is gone: as long as its family lives it is kept as it is for the next brother.
+ * When the last member goes, so do the shadows that were kept for the family.
  */
 static void retire(uint32_t i)
 {

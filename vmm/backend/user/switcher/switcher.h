@@ -94,7 +94,8 @@ void shadow_flush(struct ctl_space *sp, uint64_t start, uint64_t len, uint32_t k
 void shadow_drop(struct ctl_space *sp);
 /* Carries out what other spaces have queued. */
 void shadow_drain(struct ctl_space *sp);
-/* The space has got another table: takes away what that does not say. For the first carrier that arrives (sp->validate). */
+/* The space has got another table: takes away what that does not say. For the first carrier that arrives
+ * (sp->validate). */
 void shadow_validate(struct ctl_space *sp);
 /* Is it an address programs may use? */
 bool user_address(uint64_t address);
