@@ -139,7 +139,7 @@ static const char *set_kernel(void *ctx, const char *value)
 
 static const struct opt opts[] = {
 	{"rootfs", 0, "DIR", "root file system of the sandbox", set_rootfs},
-	{"bind", 'b', "SRC[:DST[:ro]]", "show a host directory or file in the sandbox", add_bind},
+	{"bind", 'b', "SRC[:DST[:ro|shared]]", "show a host directory or file in the sandbox", add_bind},
 	{"hide", 0, "PATH", "put an empty unreadable thing over PATH", add_hide},
 	{"env", 'e', "NAME[=VALUE]", "set an environment variable, or pass the host's", add_env},
 	{"cwd", 'w', "DIR", "start in this directory of the sandbox", set_cwd},

@@ -215,7 +215,8 @@ static int add_bind(struct builder *b, const char *word, unsigned int index)
 	char buf[2 * PATH_MAX], tag[16], *save = NULL;
 	const char *src, *dst, *mode;
 	const struct host_mount *m;
-	bool read_only = false;
+	bool read_only = false, shared = false;
+	struct vmm_export *x;
 	int fd;
 
 	if (strlen(word) >= sizeof(buf))
@@ -226,8 +227,10 @@ static int add_bind(struct builder *b, const char *word, unsigned int index)
 	mode = strtok_r(NULL, ":", &save);
 	if (mode && strcmp(mode, "ro") == 0)
 		read_only = true;
+	else if (mode && strcmp(mode, "shared") == 0)
+		shared = true;
 	else if (mode && strcmp(mode, "rw") != 0)
-		return msg_error("--bind %s: after the second ':' only 'ro' or 'rw' may follow", word);
+		return msg_error("--bind %s: after the second ':' only 'ro', 'rw' or 'shared' may follow", word);
 	if (!src)
 		return msg_error("--bind: say what to show, as SRC:DST");
 	if (!dst)
@@ -245,8 +248,10 @@ static int add_bind(struct builder *b, const char *word, unsigned int index)
 				 src, m->type);
 	}
 	snprintf(tag, sizeof(tag), "b%u", index);
-	if (!add_export(b, fd, src, read_only, tag))
+	x = add_export(b, fd, src, read_only, tag);
+	if (!x)
 		return msg_error("--bind %s: there are too many exported trees", word);
+	x->shared = shared;
 	add_mount(b, "export", tag, dst, read_only ? "ro" : "");
 	return 0;
 }

@@ -315,7 +315,8 @@ static int open_files(struct vmm *v)
 	for (unsigned int i = 0; i < s->nexports; i++) {
 		const struct vmm_export *x = &s->exports[i];
 		const int tree = jail_tree(x->fd, x->path, x->read_only);
-		const int node = fs_export(v->fs, tree, x->read_only ? FS_EXPORT_RO : 0);
+		const int node = fs_export(v->fs, tree, (x->read_only ? FS_EXPORT_RO : 0) |
+								(x->shared ? FS_EXPORT_SHARED : 0));
 
 		v->trees[i] = tree;
 

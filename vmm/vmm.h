@@ -22,6 +22,7 @@ struct vmm_export {
 	int fd; /* O_PATH */
 	const char *path; /* where it lies, from the current directory */
 	bool read_only;
+	bool shared; /* others change it meanwhile: nothing is cached for longer than an operation, locks reach the host */
 	char tag[16]; /* how mount= names it */
 };
 

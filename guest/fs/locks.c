@@ -322,20 +322,49 @@ static void remove_owned(struct file_lock_ctx *c, struct list_head *list, const 
 		wake_up_all(&c->wait);
 }
 
+static bool owns_any(struct file_lock_ctx *c, struct list_head *list, const void *owner)
+{
+	struct file_lock *l;
+	bool any = false;
+
+	spin_lock(&c->lock);
+	list_for_each_entry (l, list, link)
+		any |= l->owner == owner;
+	spin_unlock(&c->lock);
+	return any;
+}
+
+/* A file system that keeps locks elsewhere is told that all of an owner's end. */
+static void unlock_all(struct file *f, int (*lock)(struct file *, int, struct file_lock *), void *owner)
+{
+	struct file_lock fl = {.owner = owner, .file = f, .type = F_UNLCK, .end = MAX_LFS_FILESIZE};
+
+	lock(f, F_SETLK, &fl);
+}
+
+static void end_posix(struct file *f, struct file_lock_ctx *c, void *owner)
+{
+	if (f->ops->lock && owns_any(c, &c->posix, owner))
+		unlock_all(f, f->ops->lock, owner);
+	remove_owned(c, &c->posix, owner);
+}
+
 /* close(2) of any descriptor of the file drops all of the table's POSIX locks on it. */
 void locks_remove_posix(struct file *f, void *owner)
 {
 	struct file_lock_ctx *c = file_inode(f)->locks;
 
 	if (!list_empty(&c->posix))
-		remove_owned(c, &c->posix, owner);
+		end_posix(f, c, owner);
 }
 
 void locks_remove_file(struct file *f)
 {
 	struct file_lock_ctx *c = file_inode(f)->locks;
 
-	remove_owned(c, &c->posix, f);
+	end_posix(f, c, f);
+	if (f->ops->flock && owns_any(c, &c->flock, f))
+		unlock_all(f, f->ops->flock, f);
 	remove_owned(c, &c->flock, f);
 }
 

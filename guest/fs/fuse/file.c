@@ -234,6 +234,8 @@ const struct file_ops fuse_file_fops = {
 	.mmap = fuse_mmap,
 	.fsync = fuse_fsync,
 	.fallocate = fuse_fallocate,
+	.lock = fuse_file_lock,
+	.flock = fuse_file_flock,
 };
 
 const struct inode_ops fuse_file_iops = {

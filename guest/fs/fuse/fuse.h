@@ -185,7 +185,9 @@ void fuse_fh_hold(struct inode *i);
 /* Closes handles nobody uses. */
 void fuse_fh_drop_idle(struct inode *i);
 
-/* ---- file.c, pages.c, xattr.c ---- */
+/* ---- file.c, lock.c, pages.c, xattr.c ---- */
+int fuse_file_lock(struct file *f, int cmd, struct file_lock *fl);
+int fuse_file_flock(struct file *f, int cmd, struct file_lock *fl);
 extern const struct inode_ops fuse_file_iops;
 extern const struct file_ops fuse_file_fops;
 extern const struct mapping_ops fuse_mapping_ops;

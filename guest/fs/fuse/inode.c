@@ -13,10 +13,13 @@
 #include "fuse.h"
 
 #define BUCKETS 1024
+/* More host files than this are not remembered: each costs the VMM memory too. */
+#define MAX_INODES 65536
 
 static spinlock_t fuse_lock = SPINLOCK_INIT;
 static struct list_head table[BUCKETS]; /* fuse_lock; by node id */
 static struct slab_cache *fi_slab;
+static u32 nr_inodes; /* atomic */
 
 static struct list_head *bucket(u64 nodeid)
 {
@@ -68,11 +71,15 @@ static struct inode *new_inode(struct super *sb, u64 nodeid, const struct fuse_a
 {
 	struct fuse_inode *fi = slab_zalloc(fi_slab);
 	struct inode *i = fi ? inode_new(sb) : NULL;
+	u32 n;
 
 	if (!i) {
 		slab_free(fi_slab, fi);
 		return NULL;
 	}
+	n = atomic_add_return(&nr_inodes, 1);
+	if (n > MAX_INODES && n % 128 == 0)
+		dcache_shrink(256);
 	fi->inode = i;
 	fi->nodeid = nodeid;
 	fi->submount = a->flags & FUSE_ATTR_SUBMOUNT;
@@ -137,6 +144,7 @@ static void evict(struct inode *i)
 	kfree(i->link);
 	i->link = NULL;
 	i->private = NULL;
+	atomic_dec(&nr_inodes);
 	slab_free(fi_slab, fi);
 }
 
