@@ -35,6 +35,7 @@ _Static_assert(sizeof(struct user_regs) == 27 * 8, "user_regs_struct");
 #define FCW_DEFAULT 0x37f
 #define XMM_OFFSET 160
 
+#define USER_ADDR_MAX 0x7ffffffff000ull
 #define EFLAGS_ALWAYS 0x202u
 
 static void regs_read(struct task *t, struct user_regs *u)
@@ -49,7 +50,7 @@ static int regs_write(struct task *t, const struct user_regs *u)
 {
 	struct pt_regs *regs = task_pt_regs(t);
 
-	if (!access_ok(u->fs_base, 0) || !access_ok(u->gs_base, 0))
+	if (u->fs_base >= USER_ADDR_MAX || u->gs_base >= USER_ADDR_MAX)
 		return -EIO;
 	if ((u32)u->r.cs != PVM_USER_CS || (u32)u->r.ss != PVM_USER_SS)
 		return -EIO;

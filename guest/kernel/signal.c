@@ -233,6 +233,9 @@ static void restart_with_handler(struct pt_regs *regs, const struct k_sigaction 
 {
 	switch (-(s64)regs->rax) {
 	case ERESTART_RESTARTBLOCK:
+		current->restart.fn = NULL;
+		regs->rax = (u64)-EINTR;
+		break;
 	case ERESTARTNOHAND:
 		regs->rax = (u64)-EINTR;
 		break;

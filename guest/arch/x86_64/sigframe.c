@@ -165,7 +165,7 @@ int setup_signal_frame(struct pt_regs *regs, int sig, const struct k_sigaction *
 	f.uc.flags = UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS;
 	f.uc.stack.ss_sp = current->sas_sp;
 	f.uc.stack.ss_size = current->sas_size;
-	f.uc.stack.ss_flags = sas_ss_flags(regs->rsp);
+	f.uc.stack.ss_flags = (s32)current->sas_flags; /* as sigreturn wants it back, SS_AUTODISARM included */
 	f.uc.sigmask = mask;
 	fill_sigcontext(&f.uc.mc, regs, mask, fp);
 	f.info = *info;

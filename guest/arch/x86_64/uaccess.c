@@ -21,14 +21,14 @@ bool access_ok(u64 addr, u64 len)
 int copy_from_user(void *dst, const void __user *src, size_t n)
 {
 	if (unlikely(!access_ok((u64)src, n)))
-		return -EFAULT;
+		return n ? -EFAULT : 0;
 	return unlikely(raw_copy_user(dst, src, n)) ? -EFAULT : 0;
 }
 
 int copy_to_user(void __user *dst, const void *src, size_t n)
 {
 	if (unlikely(!access_ok((u64)dst, n)))
-		return -EFAULT;
+		return n ? -EFAULT : 0;
 	return unlikely(raw_copy_user(dst, src, n)) ? -EFAULT : 0;
 }
 
@@ -61,7 +61,7 @@ size_t copy_to_user_partial(void __user *dst, const void *src, size_t n)
 int clear_user(void __user *dst, size_t n)
 {
 	if (unlikely(!access_ok((u64)dst, n)))
-		return -EFAULT;
+		return n ? -EFAULT : 0;
 	return raw_clear_user(dst, n) ? -EFAULT : 0;
 }
 

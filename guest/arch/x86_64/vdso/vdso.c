@@ -36,8 +36,8 @@ struct timezone {
 	int32_t minuteswest, dsttime;
 };
 
-/* vdso.lds: the page before the image. */
-extern const struct um_clock clock_page __attribute__((visibility("hidden")));
+/* vdso.lds: the page before the image. Not const: the compiler would take it that nobody writes there. */
+extern struct um_clock clock_page __attribute__((visibility("hidden")));
 
 static inline long syscall3(long nr, long a, long b, long c)
 {
@@ -59,16 +59,20 @@ static inline uint64_t rdtsc_ordered(void)
 static inline uint64_t read_clock(const uint64_t *base)
 {
 	const struct um_clock *c = &clock_page;
-	uint32_t seq;
-	uint64_t ns, tsc;
+	uint32_t seq, shift;
+	uint64_t ns, tsc, tsc_base, mult;
 
 	do {
 		while ((seq = __atomic_load_n(&c->seq, __ATOMIC_ACQUIRE)) & 1)
 			__asm__ volatile("pause");
+		shift = __atomic_load_n(&c->shift, __ATOMIC_RELAXED);
+		mult = __atomic_load_n(&c->mult, __ATOMIC_RELAXED);
+		tsc_base = __atomic_load_n(&c->tsc_base, __ATOMIC_RELAXED);
+		ns = __atomic_load_n(base, __ATOMIC_RELAXED);
 		tsc = rdtsc_ordered();
 		/* A vCPU may have moved to a host CPU whose TSC lags a little: time stands still rather than jump. */
-		tsc = tsc > c->tsc_base ? tsc - c->tsc_base : 0;
-		ns = *base + (uint64_t)(((unsigned __int128)tsc * c->mult) >> c->shift);
+		tsc = tsc > tsc_base ? tsc - tsc_base : 0;
+		ns += (uint64_t)(((unsigned __int128)tsc * mult) >> shift);
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	} while (__atomic_load_n(&c->seq, __ATOMIC_RELAXED) != seq);
 	return ns;
