@@ -109,8 +109,6 @@ static ssize_t one_buffer(int fd, void __user *buf, size_t count, rw_fn *rw)
 	struct iovec v;
 	struct iov_iter it;
 
-	if (unlikely((ssize_t)count < 0))
-		return -EINVAL;
 	if (unlikely(check_buffer(buf, &count))) {
 		struct fdref r = fdref_get(fd);
 
@@ -176,7 +174,7 @@ static ssize_t one_buffer_at(int fd, void __user *buf, size_t count, loff_t pos,
 	struct iov_iter it;
 	ssize_t err;
 
-	if (pos < 0 || (ssize_t)count < 0)
+	if (pos < 0)
 		return -EINVAL;
 	err = check_buffer(buf, &count);
 	if (err)

@@ -15,7 +15,7 @@ bool access_ok(u64 addr, u64 len)
 	if (unlikely(end < addr))
 		return false;
 	return (addr >= user_limits.lo_start && end <= user_limits.lo_end) ||
-	       (addr >= user_limits.hi_start && end <= user_limits.hi_end);
+	       (addr >= user_limits.hi_start && end <= user_limits.hi_end) || len == 0; /* nothing is accessed */
 }
 
 int copy_from_user(void *dst, const void __user *src, size_t n)

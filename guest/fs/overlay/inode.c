@@ -41,7 +41,7 @@ static void set_ops(struct inode *i)
 		i->link = ovl_real(i)->inode->link; /* lives as long as the layer's inode, which we hold */
 	} else {
 		i->ops = &ovl_file_inode_ops;
-		i->fops = &ovl_file_ops;
+		i->fops = S_ISREG(i->mode) ? &ovl_file_ops : NULL; /* special ones are opened by what they are */
 	}
 }
 

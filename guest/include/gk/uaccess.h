@@ -16,7 +16,7 @@ extern struct user_limits {
 /* The first address no program of the architecture can have (Linux's TASK_SIZE_MAX). */
 #define TASK_SIZE_MAX 0x7ffffffff000ull
 
-/* True if [addr, addr+len) lies in the two ranges programs may use (limits from the boot block). */
+/* True if [addr, addr+len) is empty or lies in one of the two ranges programs may use (limits from the boot block). */
 bool access_ok(u64 addr, u64 len);
 
 /* 0 or -EFAULT. On a fault the destination may be partly written. */
