@@ -9,10 +9,18 @@
 
 #include "sys.h"
 
-#define NR_FUTEX_WAITV 449
-#define NR_FUTEX_WAKE 454
-#define NR_FUTEX_WAIT 455
-#define NR_FUTEX_REQUEUE 456
+#ifndef SYS_futex_waitv
+#define SYS_futex_waitv 449
+#endif
+#ifndef SYS_futex_wake
+#define SYS_futex_wake 454
+#endif
+#ifndef SYS_futex_wait
+#define SYS_futex_wait 455
+#endif
+#ifndef SYS_futex_requeue
+#define SYS_futex_requeue 456
+#endif
 #define U32 2
 #define PRIVATE 128
 
@@ -26,7 +34,7 @@ static struct waitv v[128];
 
 static long waitv(unsigned int n, const struct timespec *ts)
 {
-	return syscall(NR_FUTEX_WAITV, v, n, 0, ts, CLOCK_MONOTONIC);
+	return syscall(SYS_futex_waitv, v, n, 0, ts, CLOCK_MONOTONIC);
 }
 
 static struct timespec in_ms(int ms)
@@ -96,14 +104,14 @@ static void test_waitv(void)
 	v[1].uaddr = 8;
 	CHECK_ERR(waitv(2, NULL), EFAULT);
 	set_up();
-	CHECK_ERR(syscall(NR_FUTEX_WAITV, v, 2, 1, NULL, CLOCK_MONOTONIC), EINVAL);
-	CHECK_ERR(syscall(NR_FUTEX_WAITV, v, 2, 0, &ts, 7), EINVAL);
+	CHECK_ERR(syscall(SYS_futex_waitv, v, 2, 1, NULL, CLOCK_MONOTONIC), EINVAL);
+	CHECK_ERR(syscall(SYS_futex_waitv, v, 2, 0, &ts, 7), EINVAL);
 }
 
 static void *wait_word(void *arg)
 {
 	__atomic_store_n(&go, 1, __ATOMIC_SEQ_CST);
-	return (void *)syscall(NR_FUTEX_WAIT, &words[0], (uint64_t)words[0], 3ul, U32 | PRIVATE, NULL, CLOCK_MONOTONIC);
+	return (void *)syscall(SYS_futex_wait, &words[0], (uint64_t)words[0], 3ul, U32 | PRIVATE, NULL, CLOCK_MONOTONIC);
 }
 
 static void test_single(void)
@@ -112,31 +120,31 @@ static void test_single(void)
 	pthread_t t;
 	void *ret;
 
-	if (syscall(NR_FUTEX_WAKE, &words[0], 1ul, 1, U32 | PRIVATE) < 0 && errno == ENOSYS)
+	if (syscall(SYS_futex_wake, &words[0], 1ul, 1, U32 | PRIVATE) < 0 && errno == ENOSYS)
 		return;
-	CHECK_ERR(syscall(NR_FUTEX_WAIT, &words[0], (uint64_t)words[0] + 1, ~0u, U32 | PRIVATE, NULL, 1), EAGAIN);
-	CHECK_ERR(syscall(NR_FUTEX_WAIT, &words[0], (uint64_t)words[0], (uint64_t)~0u, U32 | PRIVATE, &ts, 1), ETIMEDOUT);
-	CHECK_ERR(syscall(NR_FUTEX_WAIT, &words[0], (uint64_t)words[0], 0ul, U32 | PRIVATE, &ts, 1), EINVAL);
-	CHECK_ERR(syscall(NR_FUTEX_WAIT, &words[0], 1ul << 32, 1ul, U32 | PRIVATE, &ts, 1), EINVAL);
-	CHECK_ERR(syscall(NR_FUTEX_WAKE, &words[0], 0ul, 1, U32 | PRIVATE), EINVAL);
-	CHECK_ERR(syscall(NR_FUTEX_WAKE, &words[0], 1ul, 1, PRIVATE), EINVAL);
+	CHECK_ERR(syscall(SYS_futex_wait, &words[0], (uint64_t)words[0] + 1, ~0u, U32 | PRIVATE, NULL, 1), EAGAIN);
+	CHECK_ERR(syscall(SYS_futex_wait, &words[0], (uint64_t)words[0], (uint64_t)~0u, U32 | PRIVATE, &ts, 1), ETIMEDOUT);
+	CHECK_ERR(syscall(SYS_futex_wait, &words[0], (uint64_t)words[0], 0ul, U32 | PRIVATE, &ts, 1), EINVAL);
+	CHECK_ERR(syscall(SYS_futex_wait, &words[0], 1ul << 32, 1ul, U32 | PRIVATE, &ts, 1), EINVAL);
+	CHECK_ERR(syscall(SYS_futex_wake, &words[0], 0ul, 1, U32 | PRIVATE), EINVAL);
+	CHECK_ERR(syscall(SYS_futex_wake, &words[0], 1ul, 1, PRIVATE), EINVAL);
 	go = 0;
 	CHECK_EQ(pthread_create(&t, NULL, wait_word, NULL), 0);
 	while (!__atomic_load_n(&go, __ATOMIC_SEQ_CST))
 		usleep(1000);
 	usleep(20000);
-	CHECK_EQ(syscall(NR_FUTEX_WAKE, &words[0], 4ul, 1, U32 | PRIVATE), 0);
-	CHECK_EQ(syscall(NR_FUTEX_WAKE, &words[0], 2ul, 0, U32 | PRIVATE), 0);
+	CHECK_EQ(syscall(SYS_futex_wake, &words[0], 4ul, 1, U32 | PRIVATE), 0);
+	CHECK_EQ(syscall(SYS_futex_wake, &words[0], 2ul, 0, U32 | PRIVATE), 0);
 	set_up();
-	CHECK_EQ(syscall(NR_FUTEX_REQUEUE, v, 0, 0, 1), 1);
-	CHECK_EQ(syscall(NR_FUTEX_WAKE, &words[0], 2ul, 1, U32 | PRIVATE), 0);
-	CHECK_EQ(syscall(NR_FUTEX_WAKE, &words[1], 2ul, 1, U32 | PRIVATE), 1);
+	CHECK_EQ(syscall(SYS_futex_requeue, v, 0, 0, 1), 1);
+	CHECK_EQ(syscall(SYS_futex_wake, &words[0], 2ul, 1, U32 | PRIVATE), 0);
+	CHECK_EQ(syscall(SYS_futex_wake, &words[1], 2ul, 1, U32 | PRIVATE), 1);
 	pthread_join(t, &ret);
 	CHECK_EQ((long)ret, 0);
 	v[0].val++;
-	CHECK_ERR(syscall(NR_FUTEX_REQUEUE, v, 0, 0, 1), EAGAIN);
-	CHECK_ERR(syscall(NR_FUTEX_REQUEUE, v, 1, 0, 1), EINVAL);
-	CHECK_ERR(syscall(NR_FUTEX_REQUEUE, NULL, 0, 0, 1), EINVAL);
+	CHECK_ERR(syscall(SYS_futex_requeue, v, 0, 0, 1), EAGAIN);
+	CHECK_ERR(syscall(SYS_futex_requeue, v, 1, 0, 1), EINVAL);
+	CHECK_ERR(syscall(SYS_futex_requeue, NULL, 0, 0, 1), EINVAL);
 }
 
 int main(void)
