@@ -70,6 +70,27 @@ static uint64_t rate_between(const struct clock_sample *a, const struct clock_sa
 	return (uint64_t)(((u128)(b->mono_ns - a->mono_ns) << SHIFT) / (b->tsc - a->tsc));
 }
 
+/*
+ * The new segment begins at this moment, not when it was computed: since then readers have followed the old one, and where
+ * that is ahead a slower new one would take them back.
+ */
+static void begin_now(struct clock *c)
+{
+	struct um_clock *n = &c->now;
+	const uint64_t tsc = rdtsc();
+	uint64_t mono;
+
+	if (!c->shown.mult || tsc < n->tsc_base || tsc < c->shown.tsc_base)
+		return;
+	mono = clock_page_ns(n, tsc);
+	if (mono < clock_page_ns(&c->shown, tsc))
+		mono = clock_page_ns(&c->shown, tsc);
+	n->real_ns += mono - n->mono_ns;
+	n->boot_ns += mono - n->mono_ns;
+	n->mono_ns = mono;
+	n->tsc_base = tsc;
+}
+
 /* Copies c->now to the page under its sequence counter. Pairs with the acquire loads of readers. */
 static void publish(struct clock *c)
 {
@@ -77,7 +98,8 @@ static void publish(struct clock *c)
 	const struct um_clock *n = &c->now;
 
 	__atomic_store_n(&p->seq, c->now.seq + 1, __ATOMIC_RELAXED);
-	__atomic_thread_fence(__ATOMIC_RELEASE);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	begin_now(c);
 	__atomic_store_n(&p->shift, n->shift, __ATOMIC_RELAXED);
 	__atomic_store_n(&p->mult, n->mult, __ATOMIC_RELAXED);
 	__atomic_store_n(&p->tsc_base, n->tsc_base, __ATOMIC_RELAXED);
@@ -88,16 +110,32 @@ static void publish(struct clock *c)
 	__atomic_store_n(&p->tai_offset_s, n->tai_offset_s, __ATOMIC_RELAXED);
 	c->now.seq += 2;
 	__atomic_store_n(&p->seq, c->now.seq, __ATOMIC_RELEASE);
+	c->shown = c->now;
 }
 
-/* The other clocks as offsets to the monotonic one. Read back to back: the error is the time between two reads. */
+/*
+ * The other clocks as offsets to the monotonic one. Read back to back: the error is the time between two reads, so the
+ * quickest of a few attempts counts.
+ */
 static void set_offsets(struct clock *c)
 {
-	const int64_t mono = (int64_t)now_ns(CLOCK_MONOTONIC);
-	const int64_t real = (int64_t)now_ns(CLOCK_REALTIME);
-	const int64_t boot = (int64_t)now_ns(CLOCK_BOOTTIME);
-	const int64_t tai = (int64_t)now_ns(CLOCK_TAI);
+	int64_t mono = 0, real = 0, boot = 0, tai = 0;
+	uint64_t best = ~0ull;
 
+	for (int i = 0; i < 3; i++) {
+		const uint64_t before = rdtsc();
+		const int64_t m = (int64_t)now_ns(CLOCK_MONOTONIC), r = (int64_t)now_ns(CLOCK_REALTIME);
+		const int64_t b = (int64_t)now_ns(CLOCK_BOOTTIME), t = (int64_t)now_ns(CLOCK_TAI);
+		const uint64_t width = rdtsc() - before;
+
+		if (width >= best)
+			continue;
+		best = width;
+		mono = m;
+		real = r;
+		boot = b;
+		tai = t;
+	}
 	c->now.real_ns = (uint64_t)((int64_t)c->now.mono_ns + (real - mono));
 	c->now.boot_ns = (uint64_t)((int64_t)c->now.mono_ns + (boot - mono));
 	c->now.tai_offset_s = (tai - real + (int64_t)NS_PER_S / 2) / (int64_t)NS_PER_S;

@@ -17,7 +17,8 @@ struct clock_sample {
 
 struct clock {
 	struct um_clock *page;	    /* in guest RAM, written only, never read back */
-	struct um_clock now;	    /* what the page says: our own copy */
+	struct um_clock now;	    /* what the page says, or will say with the next publication: our own copy */
+	struct um_clock shown;	    /* what it says */
 	struct clock_sample anchor; /* the far end of the rate measurement */
 	struct clock_sample middle; /* becomes the anchor when it is old enough */
 	uint64_t next_ns;	    /* how long until the next clock_update() */

@@ -408,6 +408,9 @@ static struct task *pick_next(struct cpu *c)
 {
 	struct task *t = list_first_entry_or_null(&c->rq, struct task, rq_link);
 
+	if (t && t == c->yielding && t->rq_link.next != &c->rq)
+		t = list_next_entry(t, rq_link);
+	c->yielding = NULL;
 	if (t) {
 		list_del(&t->rq_link);
 		return t;
@@ -501,20 +504,23 @@ void schedule(void)
 	finish_switch(__switch_to(prev, next));
 }
 
+/*
+ * The next one in line gets a turn, unless current has had so much less that it would come back at once: who yields in a loop
+ * still gets its share.
+ */
 void sched_yield_cpu(void)
 {
 	struct cpu *c = this_cpu();
+	struct task *next;
 
 	spin_lock(&c->rq_lock);
 	update_current(c);
-	if (!list_empty(&c->rq)) {
-		struct task *last = list_last_entry(&c->rq, struct task, rq_link);
-
-		if (!is_rt(current) && (s64)(last->vruntime - current->vruntime) > 0)
-			current->vruntime = last->vruntime;
-	}
+	next = list_first_entry_or_null(&c->rq, struct task, rq_link);
+	if (next && !is_rt(current) && (s64)(next->vruntime - current->vruntime) < (s64)WAKEUP_GRAN_NS)
+		c->yielding = current;
 	spin_unlock(&c->rq_lock);
-	schedule();
+	if (next)
+		schedule();
 }
 
 void cond_resched(void)

@@ -39,6 +39,7 @@ struct cpu {
 	spinlock_t rq_lock;
 	struct list_head rq;  /* rq_lock: waiting tasks, best first */
 	struct task *rq_curr; /* rq_lock: whom the vCPU runs or is just switching to */
+	struct task *yielding; /* rq_lock: wants the next one to run, whatever its share */
 	struct task *migrating; /* this vCPU: between switch_out() and finish_switch() */
 	u32 nr_running;       /* rq_lock */
 	u64 rq_clock;         /* rq_lock: when the current task was put on the CPU */
