@@ -104,7 +104,7 @@ static void raise_descriptor_limit(struct fs *fs)
 	/* A reserve for the rest of the VMM and for descriptors open during one request; most for open files. */
 	have = have > 512 ? have - 256 : 256;
 	fs->max_path_fds = have / 4 < 16384 ? (unsigned int)(have / 4) : 16384;
-	fs->max_handles = have / 2 < 1u << 20 ? (uint32_t)(have / 2) : 1u << 20;
+	fs->max_handles = have / 2 < 1u << 16 ? (uint32_t)(have / 2) : 1u << 16;
 }
 
 int fs_new(struct fs **out, struct vm *vm)

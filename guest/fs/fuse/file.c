@@ -9,7 +9,7 @@
 
 static bool may_write(const struct file *f)
 {
-	return f->fmode & FMODE_WRITE;
+	return (f->fmode & FMODE_WRITE) != 0;
 }
 
 static bool is_shared(const struct file *f)
@@ -33,10 +33,7 @@ static int fuse_open(struct inode *inode, struct file *f)
 	if (IS_ERR(fh))
 		return (int)PTR_ERR(fh);
 	f->private = fh;
-	if (may_write(f))
-		fuse_writer_add(inode);
-	else if (!fh)
-		fuse_lazy_add(inode, 1);
+	fuse_count_open(inode, 1, may_write(f), !fh);
 	return 0;
 }
 
@@ -49,7 +46,7 @@ static struct fuse_fh *set_handle(struct file *f, struct fuse_fh *fh)
 		fuse_fh_put(fh);
 		return none;
 	}
-	fuse_lazy_add(f->inode, -1);
+	fuse_count_open(f->inode, 0, 0, -1);
 	return fh;
 }
 
@@ -75,8 +72,10 @@ static void keep_handle(struct file *f)
 
 static int write_back(struct inode *inode)
 {
-	/* Nobody will read from the host what has no name any more. */
-	if (!READ_ONCE(inode->mapping.nr_dirty) || !inode->nlink)
+	if (!READ_ONCE(inode->mapping.nr_dirty))
+		return 0;
+	/* What has no name any more, and nobody else has open, nobody will read. */
+	if (!inode->nlink && READ_ONCE(fuse_i(inode)->openers) == 1)
 		return 0;
 	return mapping_writeback(&inode->mapping, 0, MAX_LFS_FILESIZE);
 }
@@ -90,12 +89,9 @@ static void fuse_release(struct file *f)
 {
 	struct fuse_fh *fh = f->private;
 
-	if (may_write(f)) {
+	if (may_write(f))
 		write_back(f->inode); /* what a mapping has dirtied since the close */
-		fuse_writer_del(f->inode);
-	} else if (!fh) {
-		fuse_lazy_add(f->inode, -1);
-	}
+	fuse_count_open(f->inode, -1, -(s32)may_write(f), -(s32)!fh);
 	fuse_fh_put(fh);
 }
 

@@ -52,7 +52,8 @@ struct fuse_inode {
 	spinlock_t lock;
 	struct fuse_fh *ro;         /* lock: kept while the inode is cached */
 	struct fuse_fh *rw;         /* lock: kept while somebody writes */
-	u32 writers;                /* lock: open files that may write */
+	u32 openers;                /* lock: open files */
+	u32 writers;                /* lock: those that may write */
 	u32 lazy;                   /* lock: open files that have no handle yet */
 	struct list_head idle_link; /* fuse_lock: inodes that keep a read handle */
 
@@ -175,11 +176,8 @@ struct fuse_fh *fuse_fh_existing(struct inode *i, bool write);
 void fuse_fh_opened(struct inode *i, u64 fh);
 /* The handle a CREATE came with: kept for the open that follows. */
 void fuse_fh_adopt(struct inode *i, u64 fh);
-/* Counts an opener for writing; the handle goes when the last has closed. */
-void fuse_writer_add(struct inode *i);
-void fuse_writer_del(struct inode *i);
-/* Counts open files without a handle. */
-void fuse_lazy_add(struct inode *i, s32 n);
+/* Counts open files, those that may write and those without a handle. The handle for writing goes with the last writer. */
+void fuse_count_open(struct inode *i, s32 openers, s32 writers, s32 lazy);
 /* The name is about to go: files that are open without a handle get one now, while there is a name. */
 void fuse_fh_hold(struct inode *i);
 /* Closes handles nobody uses. */

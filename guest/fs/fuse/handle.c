@@ -208,42 +208,22 @@ void fuse_fh_adopt(struct inode *i, u64 nr)
 	fuse_fh_put(fh);
 }
 
-void fuse_writer_add(struct inode *i)
+void fuse_count_open(struct inode *i, s32 openers, s32 writers, s32 lazy)
 {
 	struct fuse_inode *fi = fuse_i(i);
-
-	spin_lock(&fi->lock);
-	fi->writers++;
-	spin_unlock(&fi->lock);
-}
-
-/* Drops the write handle if nobody writes. */
-static void drop_rw(struct fuse_inode *fi, u32 writers_gone)
-{
 	struct fuse_fh *fh = NULL;
 
 	spin_lock(&fi->lock);
-	fi->writers -= writers_gone;
-	if (!fi->writers) {
+	fi->openers += (u32)openers;
+	fi->writers += (u32)writers;
+	fi->lazy += (u32)lazy;
+	/* Also one that a CREATE brought and nobody writes through. */
+	if (openers < 0 && !fi->writers) {
 		fh = fi->rw;
 		fi->rw = NULL;
 	}
 	spin_unlock(&fi->lock);
 	fuse_fh_put(fh);
-}
-
-void fuse_writer_del(struct inode *i)
-{
-	drop_rw(fuse_i(i), 1);
-}
-
-void fuse_lazy_add(struct inode *i, s32 n)
-{
-	struct fuse_inode *fi = fuse_i(i);
-
-	spin_lock(&fi->lock);
-	fi->lazy += (u32)n;
-	spin_unlock(&fi->lock);
 }
 
 /* Takes the inode off the list; its handle stays with it. */
@@ -274,13 +254,14 @@ void fuse_fh_hold(struct inode *i)
 void fuse_fh_drop_idle(struct inode *i)
 {
 	struct fuse_inode *fi = fuse_i(i);
-	struct fuse_fh *fh;
+	struct fuse_fh *ro, *rw;
 
 	unlist(fi);
 	spin_lock(&fi->lock);
-	fh = fi->ro;
-	fi->ro = NULL;
+	ro = fi->ro;
+	rw = fi->rw;
+	fi->ro = fi->rw = NULL;
 	spin_unlock(&fi->lock);
-	fuse_fh_put(fh);
-	drop_rw(fi, 0);
+	fuse_fh_put(ro);
+	fuse_fh_put(rw);
 }

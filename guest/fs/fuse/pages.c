@@ -121,11 +121,17 @@ static void count_writing(struct inode *inode, s32 by)
 
 static int fuse_write_pages(struct inode *inode, struct page **p, u32 nr)
 {
-	struct fuse_fh *fh = fuse_fh_open(inode, true);
+	struct fuse_fh *fh;
 	int err = 0;
 
-	if (IS_ERR(fh))
-		return (int)PTR_ERR(fh);
+	if (!inode->nlink && !READ_ONCE(fuse_i(inode)->openers))
+		return 0; /* nobody can ever read it */
+	fh = fuse_fh_open(inode, true);
+	if (IS_ERR(fh)) {
+		/* Removed on the host, and nobody has it open: there is no place for the data, now or later. */
+		WARN_ONCE(PTR_ERR(fh) == -ESTALE, "written data of a file that is gone on the host is lost\n");
+		return PTR_ERR(fh) == -ESTALE ? 0 : (int)PTR_ERR(fh);
+	}
 	count_writing(inode, 1);
 	while (nr && !err) {
 		struct virtq_buf bufs[FUSE_MAX_BUFS];
