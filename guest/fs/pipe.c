@@ -380,7 +380,7 @@ static int fifo_open_locked(struct pipe *p, struct file *f)
 		p->readers++;
 		p->r_counter++;
 		wake_up_all(&p->wr_wait);
-		if (p->writers)
+		if (p->writers || p->unnamed)
 			return 0;
 		if (nonblock) {
 			f->version = p->w_counter; /* no hang-up until a writer came and went */
@@ -388,12 +388,12 @@ static int fifo_open_locked(struct pipe *p, struct file *f)
 		}
 		return wait_partner(p, &p->rd_wait, &p->w_counter);
 	case FMODE_WRITE:
-		if (nonblock && !p->readers)
+		if (nonblock && !p->readers && !p->unnamed)
 			return -ENXIO;
 		p->writers++;
 		p->w_counter++;
 		wake_up_all(&p->rd_wait);
-		return p->readers ? 0 : wait_partner(p, &p->wr_wait, &p->r_counter);
+		return p->readers || p->unnamed ? 0 : wait_partner(p, &p->wr_wait, &p->r_counter);
 	case FMODE_READ | FMODE_WRITE:
 		p->readers++;
 		p->writers++;
@@ -502,6 +502,7 @@ int pipe_create(struct file *out[2], u32 flags)
 		pipe_free(p);
 		return out[1] ? PTR_ERR(out[1]) : -ENOMEM;
 	}
+	p->unnamed = true;
 	p->writers = p->w_counter = 1;
 	p->files = 1;
 	out[1]->inode->pipe = p;

@@ -36,6 +36,7 @@ struct pipe {
 	u32 readers, writers;  /* lock: open descriptions; may be looked at without it */
 	u32 files;             /* inode_pipe_lock */
 	u32 r_counter, w_counter; /* lock: opens ever, for FIFOs */
+	bool unnamed;             /* immutable: of pipe(2); opening it by /proc/PID/fd waits for nobody */
 	struct wait_queue rd_wait, wr_wait;
 };
 
