@@ -473,7 +473,7 @@ long pipe_fcntl(struct file *f, u32 cmd, u64 arg)
 	mutex_lock(&p->lock);
 	if (cmd == F_GETPIPE_SZ) {
 		ret = (long)p->nr_bufs * PAGE_SIZE;
-	} else if (size > 1u << 31 || !size) {
+	} else if (size > 1u << 31) {
 		ret = -EINVAL;
 	} else {
 		for (nr = 1; nr * (u64)PAGE_SIZE < size; nr *= 2)

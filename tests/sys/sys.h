@@ -39,6 +39,9 @@
 		check_r;                                                                                               \
 	})
 
+/* An address no program can use; the compiler knows nothing of it. */
+static void *volatile bad_ptr __attribute__((unused)) = (void *)8;
+
 #define SKIP(why)                                                                                                      \
 	do {                                                                                                           \
 		printf("%s\n", why);                                                                                   \
