@@ -211,7 +211,7 @@ static struct watch *detach_all(struct inode *i, u32 mask)
 
 	for (w = all; w; w = w->next) {
 		if (w->mask & mask & IN_ALL_EVENTS || mask == IN_UNMOUNT)
-			queue_event(w->in, w->wd, mask | (S_ISDIR(i->mode) && mask != IN_UNMOUNT ? IN_ISDIR : 0), 0, NULL);
+			queue_event(w->in, w->wd, mask, 0, NULL);
 		queue_event(w->in, w->wd, IN_IGNORED, 0, NULL);
 		list_del(&w->instance_link);
 		list_del(&w->all_link);
