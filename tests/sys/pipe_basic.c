@@ -149,7 +149,7 @@ static void broken(void)
 static void vectors(void)
 {
 	char a[4] = "", b[4] = "", c[10] = "";
-	struct iovec out[3] = { { (void *)"ab", 2 }, { (void *)"", 0 }, { (void *)"cdefgh", 6 } };
+	struct iovec out[3] = { { TEXT("ab"), 2 }, { TEXT(""), 0 }, { TEXT("cdefgh"), 6 } };
 	volatile int too_few = -1, too_many = 1025;
 	struct iovec in[3] = { { a, 3 }, { b, 3 }, { c, 9 } };
 	int p[2];

@@ -42,6 +42,9 @@
 /* An address no program can use; the compiler knows nothing of it. */
 static void *volatile bad_ptr __attribute__((unused)) = (void *)8;
 
+/* A string where a call wants a pointer that is not const, but does not write. */
+#define TEXT(s) ((void *)(unsigned long)(s))
+
 #define SKIP(why)                                                                                                      \
 	do {                                                                                                           \
 		printf("%s\n", why);                                                                                   \

@@ -15,7 +15,7 @@ static void send_fd(int s, int fd)
 		struct cmsghdr h;
 		char buf[CMSG_SPACE(sizeof(int))];
 	} c = { 0 };
-	struct iovec v = { (void *)"x", 1 };
+	struct iovec v = { TEXT("x"), 1 };
 	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = c.buf, .msg_controllen = sizeof(c.buf) };
 
 	c.h.cmsg_level = SOL_SOCKET;
@@ -84,10 +84,10 @@ static void self(int type)
 	send_fd(s[0], p[1]);
 	send_fd(s[0], s[1]);
 	close(p[1]);
-	close(s[1]);
-	CHECK(still_there(p[0])); /* s[0] is open: it keeps its peer's queue, in which ... */
-	close(s[0]);
+	CHECK(still_there(p[0]));
+	close(s[1]); /* nobody can read its queue any more; that s[0] could write to it does not matter */
 	CHECK(gone(p[0]));
+	close(s[0]);
 	close(p[0]);
 }
 
@@ -156,7 +156,7 @@ static void chain(void)
 			struct cmsghdr h;
 			char buf[CMSG_SPACE(2 * sizeof(int))];
 		} c = { 0 };
-		struct iovec v = { (void *)"x", 1 };
+		struct iovec v = { TEXT("x"), 1 };
 		struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = c.buf,
 				    .msg_controllen = sizeof(c.buf) };
 

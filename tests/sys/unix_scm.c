@@ -19,7 +19,7 @@ union control {
 static int send_fds(int s, const char *text, const int *fd, int n)
 {
 	union control c;
-	struct iovec v = { (void *)text, strlen(text) };
+	struct iovec v = { TEXT(text), strlen(text) };
 	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = c.buf, .msg_controllen = CMSG_SPACE(n * 4) };
 	struct cmsghdr *h = (void *)c.buf;
 
@@ -177,7 +177,7 @@ static int get_cred(int s, struct ucred *uc)
 static int send_cred(int s, const struct ucred *uc)
 {
 	union control c;
-	struct iovec v = { (void *)"c", 1 };
+	struct iovec v = { TEXT("c"), 1 };
 	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = c.buf,
 			    .msg_controllen = CMSG_SPACE(sizeof(*uc)) };
 	struct cmsghdr *h = (void *)c.buf;
@@ -270,7 +270,7 @@ static void credentials(void)
 static void malformed(void)
 {
 	union control c;
-	struct iovec v = { (void *)"c", 1 };
+	struct iovec v = { TEXT("c"), 1 };
 	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = c.buf, .msg_controllen = CMSG_SPACE(4) };
 	struct cmsghdr *h = (void *)c.buf;
 	int s[2];

@@ -209,8 +209,6 @@ static ssize_t recv_message(struct socket *s, struct sock_msg *m, struct unix_ms
 		return -EFAULT;
 	if (n < msg->len)
 		m->out_flags |= MSG_TRUNC;
-	if (s->type == SOCK_SEQPACKET)
-		m->out_flags |= MSG_EOR;
 	files = unix_detach_files(msg, peek);
 	if (IS_ERR(files))
 		return PTR_ERR(files);
@@ -281,9 +279,12 @@ static int unix_dgram_connect(struct socket *s, const struct sockaddr_any *addr,
 	if (relay)
 		unix_put(relay);
 	if (old) {
-		/* It may now hear others, and who waits for room at it need not wait any more. */
-		if (old != to && READ_ONCE(old->peer) == sk)
-			unix_set_error(old, ECONNRESET);
+		/* What the old peer sent is lost, and it is told so if the two talked only to each other. */
+		if (old != to && !list_empty(&sk->queue)) {
+			unix_purge(sk);
+			if (READ_ONCE(old->peer) == sk)
+				unix_set_error(old, ECONNRESET);
+		}
 		wake_up_all_poll(&old->peer_wait, EPOLLOUT | EPOLLWRNORM);
 		unix_put(old);
 	}

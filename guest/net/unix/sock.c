@@ -339,6 +339,16 @@ int unix_autobind(struct unix_sock *sk)
 	return ret;
 }
 
+static bool name_exists(const char *name)
+{
+	struct path path;
+
+	if (path_lookup(AT_FDCWD, name, 0, &path))
+		return false;
+	path_put(&path);
+	return true;
+}
+
 int unix_bind(struct socket *s, const struct sockaddr_any *addr, u32 len)
 {
 	struct unix_sock *sk = s->sk;
@@ -355,8 +365,8 @@ int unix_bind(struct socket *s, const struct sockaddr_any *addr, u32 len)
 		return -ENOMEM;
 	mutex_lock(&sk->bind_mutex);
 	if (sk->addr) {
+		ret = a->name.path[0] && name_exists(a->name.path) ? -EADDRINUSE : -EINVAL;
 		unix_addr_put(a);
-		ret = -EINVAL;
 	} else {
 		ret = a->name.path[0] ? bind_path(sk, a) : bind_abstract(sk, a);
 	}
