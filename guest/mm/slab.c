@@ -20,7 +20,7 @@
 struct slab_cache {
 	const char *name;
 	u32 size;      /* of an object, alignment included */
-	u32 order, per_slab;
+	u32 order;     /* of a slab; smaller ones do when memory is in pieces */
 	u32 id;        /* index of the magazines */
 	u32 mag_max;
 	spinlock_t lock;
@@ -48,6 +48,11 @@ static struct slab_state *state_of(struct page *slab)
 	return (struct slab_state *)&slab->extra2;
 }
 
+static u32 objects_in(const struct slab_cache *c, const struct page *slab)
+{
+	return (u32)(PAGE_SIZE << slab->order) / c->size;
+}
+
 static void cache_init(struct slab_cache *c, const char *name, u32 size, u32 id)
 {
 	c->name = name;
@@ -56,7 +61,6 @@ static void cache_init(struct slab_cache *c, const char *name, u32 size, u32 id)
 	c->order = 0;
 	while (c->order < 3 && (PAGE_SIZE << c->order) / size < 8)
 		c->order++;
-	c->per_slab = (u32)((PAGE_SIZE << c->order) / size);
 	c->mag_max = size <= 512 ? MAG_MAX : size <= 2048 ? 8 : 4;
 	list_init(&c->partial);
 	spin_init(&c->lock);
@@ -93,6 +97,15 @@ struct slab_cache *slab_cache_new(const char *name, size_t size, size_t align)
 	return c;
 }
 
+static struct page *alloc_slab_pages(const struct slab_cache *c)
+{
+	struct page *p = alloc_pages(c->order, GFP_NOWAIT);
+
+	for (u32 order = c->order; !p && order-- && PAGE_SIZE << order >= c->size;)
+		p = alloc_pages(order, GFP_NOWAIT);
+	return p;
+}
+
 /* A slab with free objects at the head of the list, or NULL. lock held. */
 static struct page *slab_with_room(struct slab_cache *c)
 {
@@ -100,15 +113,15 @@ static struct page *slab_with_room(struct slab_cache *c)
 
 	if (slab)
 		return slab;
-	slab = alloc_pages(c->order, GFP_NOWAIT);
+	slab = alloc_slab_pages(c);
 	if (!slab)
 		return NULL;
 	slab->cache = c;
-	for (u32 i = 0; i < 1u << c->order; i++) {
+	for (u32 i = 0; i < 1u << slab->order; i++) {
 		slab[i].flags = PG_USED | PG_SLAB;
 		slab[i].extra = slab;
 	}
-	mm_stat_add(STAT_SLAB, 1l << c->order);
+	mm_stat_add(STAT_SLAB, 1l << slab->order);
 	list_add(&slab->lru, &c->partial);
 	c->nr_empty++;
 	return slab;
@@ -126,7 +139,7 @@ static void *take_object(struct slab_cache *c, struct page *slab)
 		slab->freelist = *(void **)obj;
 	else
 		obj = (char *)page_address(slab) + (u64)c->size * st->cut++;
-	if (++st->used == c->per_slab)
+	if (++st->used == objects_in(c, slab))
 		list_del(&slab->lru);
 	return obj;
 }
@@ -135,11 +148,11 @@ static void *take_object(struct slab_cache *c, struct page *slab)
 static void release_slab(struct slab_cache *c, struct page *slab)
 {
 	list_del(&slab->lru);
-	for (u32 i = 0; i < 1u << c->order; i++) {
+	for (u32 i = 0; i < 1u << slab->order; i++) {
 		slab[i].extra = NULL;
 		slab[i].flags = i ? 0 : PG_USED;
 	}
-	mm_stat_add(STAT_SLAB, -(1l << c->order));
+	mm_stat_add(STAT_SLAB, -(1l << slab->order));
 	put_page(slab);
 }
 
@@ -151,7 +164,7 @@ static void put_object(struct slab_cache *c, void *obj)
 
 	*(void **)obj = slab->freelist;
 	slab->freelist = obj;
-	if (st->used-- == c->per_slab)
+	if (st->used-- == objects_in(c, slab))
 		list_add(&slab->lru, &c->partial);
 	if (st->used)
 		return;
