@@ -23,6 +23,7 @@
 
 #define WINDOW_MAX 64u  /* pages */
 #define COW_WINDOW 4u   /* pages copied at once */
+#define COW_MAX 16u     /* the same when a program goes through its memory */
 #define FILE_WINDOW 128u /* cached pages mapped at once */
 #define DATA_PAGES 32u  /* a private writable mapping of a file up to this size is copied as a whole */
 
@@ -264,15 +265,18 @@ static bool needs_copy(u64 e)
 /* The pages around @addr that are shared with others, with references. Returns the first address; @addr's is among them. */
 static u64 collect_shared(struct vma *v, u64 addr, const u64 *pte, u64 *old, u32 *nr)
 {
-	struct window w = window_around(v, addr, pte_page(*pte)->flags & PG_ANON ? COW_WINDOW : 1);
+	struct window w = window_around(v, addr, addr == v->fault_next ? COW_MAX : COW_WINDOW);
 	u64 lo = addr, hi = addr + PAGE_SIZE;
 	const u64 *p = pte;
 
+	if (!(pte_page(*pte)->flags & PG_ANON))
+		w = (struct window){ addr, addr + PAGE_SIZE };
 	for (; lo > w.start && needs_copy(p[-1]) && (pte_page(p[-1])->flags & PG_ANON); lo -= PAGE_SIZE)
 		p--;
 	while (hi < w.end && needs_copy(pte[(hi - addr) >> PAGE_SHIFT]) &&
 	       (pte_page(pte[(hi - addr) >> PAGE_SHIFT])->flags & PG_ANON))
 		hi += PAGE_SIZE;
+	v->fault_next = hi;
 	*nr = (u32)((hi - lo) >> PAGE_SHIFT);
 	for (u32 i = 0; i < *nr; i++) {
 		old[i] = p[i];
@@ -319,8 +323,8 @@ static void install_copies(struct vma *v, u64 addr, u64 *old, struct page **new,
 /* Private copies of shared pages. The caller has found the entry of @addr and holds table_lock, which is released. */
 static int copy_shared(struct vma *v, u64 addr, u64 *pte)
 {
-	struct page *new[COW_WINDOW], *run;
-	u64 old[COW_WINDOW], lo;
+	struct page *new[COW_MAX], *run;
+	u64 old[COW_MAX], lo;
 	struct gather g;
 	u32 nr, first = 0;
 
@@ -328,7 +332,7 @@ static int copy_shared(struct vma *v, u64 addr, u64 *pte)
 	spin_unlock(&v->mm->table_lock);
 
 	gather_init(&g, v->mm);
-	g.kind = UM_FLUSH_REPLACE;
+	g.kind = nr == 1 ? UM_FLUSH_REPLACE : UM_FLUSH_UNMAP; /* a run is mapped by its fault, in one step as well */
 	run = alloc_page_run(nr, GFP_USER | (nr > 1 ? GFP_NOWAIT : 0));
 	if (!run && nr > 1) {
 		/* The needed page alone. */
