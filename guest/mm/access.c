@@ -38,7 +38,7 @@ static struct page *page_of_entry(const u64 *pte, u32 flags)
 		if (!(e & PTE_W) && !((flags & FAULT_FORCE) && !(e & PTE_SPECIAL) && (p->flags & PG_ANON) && p->refs == 1))
 			return NULL;
 	} else {
-		p = direct_original(p);
+		return direct_original_get(p);
 	}
 	get_page(p);
 	return p;

@@ -290,6 +290,14 @@ static void copy_page(struct page *to, struct page *from)
 	memcpy(page_address(to), page_address(from), PAGE_SIZE);
 }
 
+/* Private pages come from the file's own content, not from a patched copy. */
+static void copy_original(struct page *to, struct page *from)
+{
+	from = direct_original_get(from);
+	copy_page(to, from);
+	put_page(from);
+}
+
 /* Puts the copies where nothing has changed meanwhile. old[] then lists what lost its entry, new[] what was not needed. */
 static void install_copies(struct vma *v, u64 addr, u64 *old, struct page **new, u32 nr, struct gather *g)
 {
@@ -332,7 +340,7 @@ static int copy_shared(struct vma *v, u64 addr, u64 *pte)
 	spin_unlock(&v->mm->table_lock);
 
 	gather_init(&g, v->mm);
-	g.kind = nr == 1 ? UM_FLUSH_REPLACE : UM_FLUSH_UNMAP; /* a run is mapped by its fault, in one step as well */
+	g.kind = UM_FLUSH_REPLACE;
 	run = alloc_page_run(nr, GFP_USER | (nr > 1 ? GFP_NOWAIT : 0));
 	if (!run && nr > 1) {
 		/* The needed page alone. */
@@ -349,7 +357,7 @@ static int copy_shared(struct vma *v, u64 addr, u64 *pte)
 	if (run) {
 		for (u32 i = 0; i < nr; i++) {
 			new[i] = run + i;
-			copy_page(new[i], direct_original(pte_page(old[i])));
+			copy_original(new[i], pte_page(old[i]));
 		}
 		spin_lock(&v->mm->table_lock);
 		install_copies(v, lo, old, new, nr, &g);
@@ -385,13 +393,11 @@ static bool is_text(const struct vma *v)
 }
 
 /*
- * Maps @p (our reference goes to the entry or is dropped) unless something is there or the page has left the file. table_lock
- * held. @write: already allowed. @m NULL: not a page of a file.
+ * Maps @p (our reference goes to the entry or is dropped) unless something is there or the page has left the file, of which
+ * @original is the page (@p, or what @p is the twin of). table_lock held. @write: already allowed. @m NULL: not of a file.
  */
-static void install_file(struct vma *v, u64 *pte, struct page *p, struct mapping *m, bool write)
+static void install_file(struct vma *v, u64 *pte, struct page *p, const struct page *original, struct mapping *m, bool write)
 {
-	struct page *original = direct_original(p);
-
 	if (*pte || (m && READ_ONCE(original->mapping) != m)) {
 		put_page(p);
 		return;
@@ -410,31 +416,50 @@ static u32 cached_in(struct vma *v, struct window w, struct page **pages, u64 *f
 	return last > *first ? cache_gang(vma_mapping(v), *first, last - 1, pages, FILE_WINDOW, true) : 0;
 }
 
+/*
+ * Maps p[0..n) at the places of @original[0..n), whose indices count from @first at @base. False: no memory for a table.
+ * table_lock held.
+ */
+static bool install_window(struct vma *v, u64 base, u64 first, struct page **p, struct page **original, u32 n, bool write)
+{
+	u64 *pte = NULL, last = 0;
+	bool ok = true;
+
+	for (u32 i = 0; i < n; i++) {
+		u64 at = base + ((original[i]->index - first) << PAGE_SHIFT);
+
+		pte = pte && at / PMD_SIZE == last / PMD_SIZE ? pte + ((at - last) >> PAGE_SHIFT) : pte_alloc(v->mm, at);
+		last = at;
+		if (pte)
+			install_file(v, pte, p[i], original[i], vma_mapping(v), write);
+		else
+			put_page(p[i]);
+		ok = ok && pte;
+	}
+	return ok;
+}
+
 /* Cached pages around @addr, among them its own. */
 static int map_around(struct vma *v, u64 addr, bool write)
 {
+	struct page *pages[FILE_WINDOW], *original[FILE_WINDOW];
 	struct window w = file_window(v, addr);
-	struct page *pages[FILE_WINDOW];
-	bool text = is_text(v), ok = true;
-	u64 first, *pte = NULL;
+	bool text = is_text(v), ok;
+	u64 first;
 	u32 n = cached_in(v, w, pages, &first);
 
-	for (u32 i = 0; text && i < n; i++)
-		pages[i] = direct_text_page(v->mm, pages[i], w.start + ((pages[i]->index - first) << PAGE_SHIFT));
-	spin_lock(&v->mm->table_lock);
-	for (u32 i = 0; i < n; i++) {
-		/* A twin has its original's place. */
-		u64 at = w.start + ((direct_original(pages[i])->index - first) << PAGE_SHIFT);
-
-		pte = pte && at / PMD_SIZE == addr / PMD_SIZE ? pte + ((at - addr) >> PAGE_SHIFT) : pte_alloc(v->mm, at);
-		addr = at;
-		if (pte)
-			install_file(v, pte, pages[i], vma_mapping(v), write);
-		else
-			put_page(pages[i]);
-		ok = ok && pte;
+	/* Of a twin's page only the place is needed; that it stays in the file is looked at under the lock. */
+	memcpy(original, pages, n * sizeof(pages[0]));
+	if (text) {
+		for (u32 i = 0; i < n; i++)
+			get_page(original[i]);
+		direct_text_pages(v->mm, pages, n, first, w.start);
 	}
+	spin_lock(&v->mm->table_lock);
+	ok = install_window(v, w.start, first, pages, original, n, write);
 	spin_unlock(&v->mm->table_lock);
+	for (u32 i = 0; text && i < n; i++)
+		put_page(original[i]);
 	return ok ? 0 : -ENOMEM;
 }
 
@@ -443,12 +468,10 @@ static int map_one(struct vma *v, u64 addr, struct page *p, bool write)
 	struct mapping *m = p->mapping;
 	u64 *pte;
 
-	if (is_text(v))
-		p = direct_text_page(v->mm, p, addr);
 	spin_lock(&v->mm->table_lock);
 	pte = pte_alloc(v->mm, addr);
 	if (pte)
-		install_file(v, pte, p, v->flags & VM_SPECIAL ? NULL : m, write);
+		install_file(v, pte, p, p, v->flags & VM_SPECIAL ? NULL : m, write);
 	spin_unlock(&v->mm->table_lock);
 	if (!pte)
 		put_page(p);
@@ -486,7 +509,7 @@ static int write_shared(struct vma *v, u64 addr, struct page *p)
 	err = pte ? 0 : -ENOMEM;
 	if (pte && !*pte) {
 		get_page(p);
-		install_file(v, pte, p, m, true);
+		install_file(v, pte, p, p, m, true);
 	} else if (pte && pte_page(*pte) == p) {
 		WRITE_ONCE(*pte, *pte | PTE_W | PTE_D);
 	}
@@ -641,7 +664,6 @@ static int fault_protected(struct vma *v, u64 addr, u64 *pte)
 			spin_unlock(&v->mm->table_lock);
 			return 0;
 		}
-		p = direct_original(p);
 		get_page(p);
 		spin_unlock(&v->mm->table_lock);
 		return write_shared(v, addr, p);

@@ -53,8 +53,6 @@ s64 mm_stat_sum(enum mm_stat which);
 /* ---- page_alloc.c ---- */
 /* Frees @nr single pages whose last reference is gone. */
 void free_page_batch(struct page **pages, u32 nr);
-/* @nr (1 .. CHUNK_PAGES) consecutive single pages with a reference each; NULL: none. */
-struct page *alloc_page_run(u32 nr, u32 gfp);
 u64 free_page_count(void);
 /* Is memory short enough that caches should shrink, or that nothing should be allocated ahead of need? */
 bool memory_is_low(void);

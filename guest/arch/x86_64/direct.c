@@ -312,50 +312,61 @@ static bool has_sites(const u8 *text)
 	return false;
 }
 
-/* Scans @p and makes its twin. direct_lock held. */
-static struct twin *twin_make(struct page *p)
+/*
+ * Makes @copy the twin of @p: patched, or (no sites) the same. Consumes @copy. direct_lock held.
+ */
+static void twin_make(struct page *p, struct page *copy)
 {
 	struct twin *t = kzalloc(sizeof(*t));
-	struct page *copy = alloc_pages(0, GFP_NOWAIT);
 
-	if (!t || !copy)
-		goto fail;
+	if (!t || p->extra) {
+		put_page(copy);
+		kfree(t);
+		return;
+	}
 	memcpy(page_address(copy), page_address(p), PAGE_SIZE);
 	t->nr_sites = patch_page(page_address(copy), t, next_slot);
-	if (!t->nr_sites)
-		goto fail;
 	t->first_slot = next_slot;
 	next_slot += t->nr_sites;
 	t->page = copy;
 	t->original = p;
-	atomic_or(&copy->flags, PG_TWIN);
 	copy->extra = t;
-	return t;
-fail:
-	if (copy)
-		put_page(copy);
-	kfree(t);
-	return &no_twin;
+	atomic_or(&copy->flags, PG_TWIN);
+	__atomic_store_n((struct twin **)&p->extra, t, __ATOMIC_RELEASE); /* pairs with the load in twin_of() */
 }
 
-static struct twin *twin_get(struct page *p)
+static struct twin *twin_of(struct page *p)
 {
-	struct twin *t = __atomic_load_n((struct twin **)&p->extra, __ATOMIC_ACQUIRE);
+	return __atomic_load_n((struct twin **)&p->extra, __ATOMIC_ACQUIRE);
+}
 
-	if (t)
-		return t;
-	if (!has_sites(page_address(p))) {
-		__atomic_store_n((struct twin **)&p->extra, &no_twin, __ATOMIC_RELEASE);
-		return &no_twin;
-	}
+/*
+ * Scans pages of one chunk of a file. If there is a site in any, all get twins, even without sites: they lie in RAM as they lie
+ * in the file, so that one host mapping covers them.
+ */
+static void twin_group(struct page **p, u32 n)
+{
+	u32 span = (u32)(p[n - 1]->index - p[0]->index) + 1;
+	struct page *block = NULL;
+	bool any = false;
+
+	for (u32 i = 0; i < n; i++)
+		any = any || has_sites(page_address(p[i]));
+	if (any)
+		block = alloc_page_run(span, GFP_USER | GFP_NOWAIT);
 	spin_lock(&direct_lock);
-	t = p->extra;
-	if (!t) {
-		t = twin_make(p);
-		__atomic_store_n((struct twin **)&p->extra, t, __ATOMIC_RELEASE); /* pairs with the load above */
+	for (u32 i = 0; i < n; i++) {
+		if (!block) {
+			if (!p[i]->extra)
+				__atomic_store_n((struct twin **)&p[i]->extra, &no_twin, __ATOMIC_RELEASE);
+			continue;
+		}
+		get_page(block + (p[i]->index - p[0]->index));
+		twin_make(p[i], block + (p[i]->index - p[0]->index));
 	}
 	spin_unlock(&direct_lock);
-	return t;
+	for (u32 i = 0; block && i < span; i++)
+		put_page(block + i);
 }
 
 /* Enters the return addresses of @t at @addr; false when a slot is in use for another address. */
@@ -363,6 +374,8 @@ static bool claim_slots(struct direct_mm *d, const struct twin *t, u64 addr)
 {
 	u64 *ret = d->ret + t->first_slot;
 
+	if (!t->nr_sites)
+		return true;
 	if (t->first_slot + t->nr_sites > d->nr)
 		return false;
 	if (ret[0] && ret[0] != addr + t->after[0])
@@ -372,26 +385,59 @@ static bool claim_slots(struct direct_mm *d, const struct twin *t, u64 addr)
 	return true;
 }
 
-struct page *direct_text_page(struct mm *mm, struct page *p, u64 addr)
+/* What to map at @addr: the twin of @p or @p. The reference moves along. */
+static struct page *twin_or_self(struct direct_mm *d, struct page *p, u64 addr)
 {
-	struct direct_mm *d = mm->direct;
-	struct twin *t;
+	struct twin *t = twin_of(p);
 
-	if (!d || (p->flags & (PG_ANON | PG_DIRTY | PG_TWIN)))
-		return p;
-	t = twin_get(p);
-	if (t == &no_twin || !claim_slots(d, t, addr))
+	if (!t || t == &no_twin || !claim_slots(d, t, addr))
 		return p;
 	get_page(t->page);
 	put_page(p);
 	return t->page;
 }
 
-struct page *direct_original(struct page *p)
+static bool may_have_twin(const struct page *p)
 {
-	if (likely(!(p->flags & PG_TWIN)))
-		return p;
-	return ((struct twin *)p->extra)->original;
+	return !(p->flags & (PG_ANON | PG_DIRTY | PG_TWIN));
+}
+
+void direct_text_pages(struct mm *mm, struct page **p, u32 n, u64 first, u64 base)
+{
+	struct direct_mm *d = mm->direct;
+	u32 end;
+
+	if (!d)
+		return;
+	for (u32 i = 0; i < n; i = end) {
+		bool fresh = false;
+
+		for (end = i; end < n && p[end]->index / CHUNK_PAGES == p[i]->index / CHUNK_PAGES && may_have_twin(p[end]); end++)
+			fresh = fresh || !twin_of(p[end]);
+		if (end == i) {
+			end++;
+			continue;
+		}
+		if (fresh)
+			twin_group(p + i, end - i);
+		for (u32 k = i; k < end; k++)
+			p[k] = twin_or_self(d, p[k], base + ((p[k]->index - first) << PAGE_SHIFT));
+	}
+}
+
+/* A twin's original, while it is one: direct_forget() takes the same lock. */
+struct page *direct_original_get(struct page *p)
+{
+	if (unlikely(p->flags & PG_TWIN)) {
+		spin_lock(&direct_lock);
+		if (p->flags & PG_TWIN)
+			p = ((struct twin *)p->extra)->original;
+		get_page(p);
+		spin_unlock(&direct_lock);
+	} else {
+		get_page(p);
+	}
+	return p;
 }
 
 void direct_forget(struct page *p)
@@ -403,11 +449,13 @@ void direct_forget(struct page *p)
 	spin_lock(&direct_lock);
 	t = p->extra;
 	p->extra = NULL;
+	if (t && t != &no_twin) {
+		atomic_and(&t->page->flags, ~PG_TWIN);
+		t->page->extra = NULL;
+	}
 	spin_unlock(&direct_lock);
 	if (!t || t == &no_twin)
 		return;
-	t->page->extra = NULL;
-	atomic_and(&t->page->flags, ~PG_TWIN);
 	put_page(t->page);
 	kfree(t);
 }

@@ -30,12 +30,13 @@ u64 *direct_ret_table(struct mm *mm);
 void direct_mm_disable(struct mm *mm);
 
 /*
- * The page to map at @addr for the page-cache page @p: its twin, or @p itself (no sites, another address has the slots, no
- * table). Consumes the reference on @p, returns one. The vma is executable and not writable; mmap_lock held.
+ * The pages to map for the page-cache pages p[0..n), in ascending order, of a vma that is executable and not writable: each
+ * entry is replaced by the page's twin, if it has one (no sites near it, another address has the slots, no table: it has not).
+ * References move along. Page p[i] is to be mapped at base + (p[i]->index - first) pages. mmap_lock held.
  */
-struct page *direct_text_page(struct mm *mm, struct page *p, u64 addr);
-/* The page a twin was made from (@p itself if it is none). No reference is taken. */
-struct page *direct_original(struct page *p);
+void direct_text_pages(struct mm *mm, struct page **p, u32 n, u64 first, u64 base);
+/* A reference to the page a twin was made from, or to @p itself if it is none. */
+struct page *direct_original_get(struct page *p);
 /* @p is about to change or leave the page cache: its twin goes. Its mappings are gone already (unmap_mapping_range). */
 void direct_forget(struct page *p);
 

@@ -122,6 +122,8 @@ static inline void get_page(struct page *p)
 }
 /* Turns a fresh block of 2^order pages into single pages with one reference each. */
 void split_page(struct page *p, u32 order);
+/* @nr (1 .. CHUNK_PAGES) consecutive single pages with a reference each; NULL: none. */
+struct page *alloc_page_run(u32 nr, u32 gfp);
 static inline struct page *alloc_page(u32 gfp)
 {
 	return alloc_pages(0, gfp);
