@@ -119,7 +119,8 @@
 /*
  * BIND_ROOT: RBX = root gpa. Prepares the backend for a new page table. RAX = tag (1..4095), to be put in the low 12 bits
  * of every CR3 with this root (the architecture's PCID field), or -EAGAIN when no space is to be had.
- * R10 = CR3 of the table this one is being copied from (fork), 0 = none: a hint, the backend then reuses what it knows of it.
+ * R10 = the table's family, 0 = none: the number that a fork's parent and child share, whose tables are much alike. A hint: the
+ * backend starts with what it knows of an earlier member.
  */
 #define UM_HC_BIND_ROOT (UM_HC_BASE + 0)
 /* RELEASE_ROOT: RBX = CR3 (root | tag). No vCPU may have it loaded. Its shadow is gone when this returns. */

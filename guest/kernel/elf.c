@@ -479,7 +479,7 @@ int elf_load(struct exec *e)
 		err = open_interpreter(&im, &interp);
 	if (err)
 		goto out;
-	e->mm = mm_new(NULL);
+	e->mm = mm_new(mm_new_family());
 	if (IS_ERR_OR_NULL(e->mm)) {
 		err = e->mm ? (int)PTR_ERR(e->mm) : -ENOMEM;
 		e->mm = NULL;

@@ -12,10 +12,9 @@ static inline void hv_give_back(gpa_t gpa, u64 bytes)
 	hypercall4(UM_HC_GIVE_BACK, gpa, bytes, 0, 0);
 }
 
-/* @from: cr3 of the table that this one is going to be a copy of, 0: none. */
-static inline long hv_bind_root(gpa_t root, u64 from)
+static inline long hv_bind_root(gpa_t root, u64 family)
 {
-	return hypercall4(UM_HC_BIND_ROOT, root, from, 0, 0);
+	return hypercall4(UM_HC_BIND_ROOT, root, family, 0, 0);
 }
 
 static inline void hv_release_root(u64 cr3)

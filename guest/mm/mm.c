@@ -41,7 +41,14 @@ static u64 choose_mmap_base(void)
 	return ALIGN_DOWN(boot->user_hi_end - room - (random_u64() % (span / 64)) - STACK_GUARD_GAP, PAGE_SIZE << CHUNK_ORDER);
 }
 
-struct mm *mm_new(const struct mm *from)
+u64 mm_new_family(void)
+{
+	static u64 last;
+
+	return atomic_add_return(&last, 1);
+}
+
+struct mm *mm_new(u64 family)
 {
 	struct mm *mm = slab_zalloc(mm_cache);
 	struct page *root;
@@ -54,10 +61,11 @@ struct mm *mm_new(const struct mm *from)
 		goto err_free;
 	root->flags |= PG_TABLE;
 	mm->root = page_to_gpa(root);
-	tag = hv_bind_root(mm->root, from ? from->cr3 : 0);
+	tag = hv_bind_root(mm->root, family);
 	if (tag < 0)
 		goto err_root;
 	mm->cr3 = mm->root | (u64)tag;
+	mm->family = family;
 	refcount_set(&mm->users, 1);
 	refcount_set(&mm->refs, 1);
 	rwsem_init(&mm->mmap_lock);
@@ -115,7 +123,7 @@ void mm_put_user(struct mm *mm)
 
 struct mm *mm_dup(struct mm *from)
 {
-	struct mm *mm = mm_new(from);
+	struct mm *mm = mm_new(from->family);
 	int err;
 
 	if (IS_ERR_OR_NULL(mm))

@@ -207,7 +207,7 @@ static void rebirth(u64 r, u64 *rnd)
 		map(table[r].root, address_of(i), p->frame < 0 ? 0 : frames[p->frame],
 		    p->frame < 0 ? 0 : PTE_P | PTE_U | PTE_NX | (p->writable ? PTE_W : 0));
 	}
-	tag = hypercall(UM_HC_BIND_ROOT, table[r].root, table[(r + 1) % nroots].root, 0, 0);
+	tag = hypercall(UM_HC_BIND_ROOT, table[r].root, random32(rnd) % 8 ? 1 + r % 3 : 0, 0, 0);
 	CHECK(tag > 0);
 	table[r].cr3 = table[r].root | (u64)tag;
 	for (u64 i = 0; i < npages; i++) {

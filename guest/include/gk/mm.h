@@ -79,6 +79,7 @@ struct mm {
 	refcount_t refs;          /* struct itself and the root table (lazy users) */
 	gpa_t root;
 	u64 cr3;                  /* root | tag from BIND_ROOT */
+	u64 family;               /* the program's, inherited by fork: BIND_ROOT; immutable */
 	struct rwsem mmap_lock;
 	struct rb_root vmas;      /* mmap_lock */
 	u64 nr_vmas, total_vm, locked_vm, data_vm, stack_vm, exec_vm; /* pages; mmap_lock */
@@ -97,8 +98,9 @@ struct mm {
 	u32 membarrier;
 };
 
-/* Creation. mm_new: empty, its root bound to the backend; NULL or ERR_PTR(-EAGAIN). @from: it will be a copy of that, or NULL. */
-struct mm *mm_new(const struct mm *from);
+/* Creation. mm_new: empty, its root bound to the backend as one of @family; NULL or ERR_PTR(-EAGAIN). */
+struct mm *mm_new(u64 family);
+u64 mm_new_family(void);
 struct mm *mm_dup(struct mm *from);      /* fork: copy on write; ERR_PTR on failure. Takes mmap_lock of @from. */
 void mm_put_user(struct mm *mm);         /* last: unmaps everything, wakes vfork parent's wait is the caller's business */
 /* A further user; false when the last one is gone already. */

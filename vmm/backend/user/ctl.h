@@ -224,7 +224,6 @@ struct ctl {
 	uint32_t blank_seq;				  /* futex: a space became blank */
 	uint32_t blank_waiters;
 	uint32_t reserved4;
-	uint64_t families; /* space_lock: the last family made */
 	uint64_t use_count;
 	uint64_t blank[CTL_MAX_SPACES / 64]; /* a bit for each space in SPACE_BLANK; who clears it has it */
 	uint32_t forever;		     /* always 0: a place to sleep for good */
@@ -235,10 +234,7 @@ struct ctl {
 
 	uint64_t root[CTL_MAX_SPACES];	/* which guest table a space stands for, 0 = none */
 	uint32_t state[CTL_MAX_SPACES]; /* enum space_state */
-	/*
-	 * Spaces of one family stand, or stood, for tables that were copied from each other (BIND_ROOT's second
-	 * argument). A blank space of the right family still has a shadow, most of which will be right again.
-	 */
+	/* BIND_ROOT's family. A blank space of the right one still has a shadow, most of which will be right again. */
 	uint64_t family[CTL_MAX_SPACES];
 	uint32_t warm[CTL_MAX_SPACES]; /* blank, with a shadow from its last use */
 	struct ctl_vcpu vcpu[UM_MAX_VCPUS];

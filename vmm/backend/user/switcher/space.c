@@ -192,11 +192,6 @@ static bool take(uint32_t i)
 	return fetch_and(&CTL->blank[i / 64], ~bit) & bit;
 }
 
-static bool is_blank(uint32_t i)
-{
-	return READ_ONCE(CTL->blank[i / 64]) >> (i % 64) & 1;
-}
-
 /* Blank spaces, those with (@warm) or without a shadow of their last use. */
 static uint32_t count_blank(uint32_t warm)
 {
@@ -223,8 +218,8 @@ static int better(int a, int b, uint64_t family)
 
 	if (a < 0)
 		return b;
-	match_a = CTL->warm[a] && CTL->family[a] == family;
-	match_b = CTL->warm[b] && CTL->family[b] == family;
+	match_a = family && CTL->warm[a] && CTL->family[a] == family;
+	match_b = family && CTL->warm[b] && CTL->family[b] == family;
 	if (match_a != match_b)
 		return match_a ? a : b;
 	if (CTL->warm[a] != CTL->warm[b])
@@ -252,7 +247,7 @@ static void bind_to(uint32_t i, uint64_t root, uint64_t family)
 {
 	struct ctl_space *sp = &CTL->space[i];
 
-	if (CTL->warm[i] && CTL->family[i] == family)
+	if (CTL->warm[i] && family && CTL->family[i] == family)
 		sp->validate = 1;
 	else if (CTL->warm[i])
 		queue_drop(sp);
@@ -315,22 +310,14 @@ static int bind_locked(uint64_t root, uint64_t family)
 	return -1;
 }
 
-/* Under space_lock. */
-static uint64_t family_of(uint64_t parent_cr3)
-{
-	int parent = parent_cr3 & ROOT_MASK ? find(parent_cr3) : -1;
-
-	return parent >= 0 ? CTL->family[parent] : ++CTL->families;
-}
-
-long space_bind(uint64_t root, uint64_t parent_cr3)
+long space_bind(uint64_t root, uint64_t family)
 {
 	int i;
 
 	if (!root || (root & ~ROOT_MASK) || root >= CTL->ram_bytes)
 		return -EINVAL;
 	mutex_lock(&CTL->space_lock, 0);
-	i = bind_locked(root, family_of(parent_cr3));
+	i = bind_locked(root, family);
 	mutex_unlock(&CTL->space_lock, 0);
 	return i < 0 ? -EAGAIN : i + 1;
 }
@@ -352,15 +339,15 @@ static void make_blank(uint32_t i, uint32_t warm)
 }
 
 /*
- * Under space_lock. A space whose root is gone: as long as its family lives it is kept as it is for the next brother.
- * When the last member goes, so do the shadows that were kept for the family.
+ * Under space_lock. A space whose root is gone: as long as its family lives it is kept as it is for the next member.
+ * When the last one goes, so do the shadows that were kept for the family.
  */
 static void retire(uint32_t i)
 {
 	uint64_t family = CTL->family[i];
 	bool others = false;
 
-	for (uint32_t j = 1; j < CTL->max_spaces && !others; j++)
+	for (uint32_t j = 1; family && j < CTL->max_spaces && !others; j++)
 		others = j != i && CTL->state[j] == SPACE_BOUND && CTL->family[j] == family;
 	if (others && CTL->space[i].maps < WARM_MAPS_MAX && count_blank(1) < WARM_MAX) {
 		CTL->space[i].last_use = fetch_add(&CTL->use_count, 1);
@@ -368,8 +355,8 @@ static void retire(uint32_t i)
 		return;
 	}
 	send_to_clean(i);
-	for (uint32_t j = 1; j < CTL->max_spaces && !others; j++)
-		if (is_blank(j) && CTL->warm[j] && CTL->family[j] == family && take(j))
+	for (uint32_t j = 1; family && j < CTL->max_spaces && !others; j++)
+		if (CTL->warm[j] && CTL->family[j] == family && take(j))
 			send_to_clean(j);
 }
 
@@ -405,7 +392,7 @@ static int activate(uint64_t cr3)
 		fetch_add(&CTL->space[i].active, -1);
 	}
 	mutex_lock(&CTL->space_lock, 0);
-	i = bind_locked(root, ++CTL->families);
+	i = bind_locked(root, 0);
 	if (i >= 0)
 		fetch_add(&CTL->space[i].active, 1);
 	mutex_unlock(&CTL->space_lock, 0);

@@ -103,7 +103,7 @@ bool user_address(uint64_t address);
 /* space.c */
 /* This carrier's identity, from the bottom of the stack it runs on. */
 struct carrier_self *self(void);
-long space_bind(uint64_t root, uint64_t parent_cr3);
+long space_bind(uint64_t root, uint64_t family);
 long space_release(uint64_t cr3);
 /*
  * Hands the vCPU to its carrier in the space of @cr3; @flush drops what is mapped there. *@result is set before the
