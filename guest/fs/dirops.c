@@ -411,17 +411,33 @@ SYSCALL3(symlinkat, const char __user *, utarget, int, dfd, const char __user *,
 	return do_symlink(utarget, dfd, uname);
 }
 
+/*
+ * Links to what one could not write anyway are for its owner (Linux: fs.protected_hardlinks = 1): else anybody could
+ * pin a set-id program that is about to be replaced.
+ */
+static bool may_link(struct inode *i)
+{
+	if (owner_or_capable(i))
+		return true;
+	if (!S_ISREG(i->mode) || (i->mode & S_ISUID) || (i->mode & (S_ISGID | 0010)) == (S_ISGID | 0010))
+		return false;
+	return inode_permission(i, MAY_READ | MAY_WRITE) == 0;
+}
+
 /* @old: what to link to. */
 static int link_path(const struct path *old, int dfd, const char __user *uname)
 {
 	struct inode *i = old->dentry->inode;
+	const bool allowed = may_link(i);
 	struct path parent;
 	struct dentry *d = user_path_create(dfd, uname, &parent, false);
 	int err;
 
 	if (IS_ERR(d))
-		return (int)PTR_ERR(d);
-	if (parent.mnt != old->mnt)
+		return PTR_ERR(d) == -EACCES && !allowed ? -EPERM : (int)PTR_ERR(d);
+	if (!allowed)
+		err = -EPERM;
+	else if (parent.mnt != old->mnt)
 		err = -EXDEV;
 	else if (i->flags & (INODE_APPEND | INODE_IMMUTABLE))
 		err = -EPERM;

@@ -423,11 +423,26 @@ static const char *get_link(struct nameidata *nd, struct dentry *d, struct walk_
 	return s;
 }
 
+/*
+ * In a directory like /tmp a final symlink is followed only for its owner, or if it is the directory's owner's (Linux:
+ * fs.protected_symlinks = 1).
+ */
+static bool may_follow(const struct inode *dir, const struct inode *link)
+{
+	return (dir->mode & (S_ISVTX | 0002)) != (S_ISVTX | 0002) || link->uid == current->cred->fsuid ||
+	       link->uid == dir->uid;
+}
+
 const char *nd_follow(struct nameidata *nd, struct dentry *d)
 {
 	struct walk_link l = {NULL, NULL, NULL};
-	const char *s = get_link(nd, d, &l);
+	const char *s;
 
+	if (!may_follow(nd->path.dentry->inode, d->inode)) {
+		dput(d);
+		return ERR_PTR(-EACCES);
+	}
+	s = get_link(nd, d, &l);
 	link_put(&nd->final);
 	if (!IS_ERR(s))
 		nd->final = l;

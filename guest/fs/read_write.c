@@ -97,7 +97,7 @@ static ssize_t rw_at_pos(int fd, struct iov_iter *it, rw_fn *rw)
 
 static ssize_t check_buffer(const void __user *buf, size_t *count)
 {
-	if (unlikely(!access_ok((u64)buf, *count)))
+	if (unlikely(!buffer_ok((u64)buf, *count)))
 		return -EFAULT;
 	if (unlikely(*count > MAX_RW_COUNT))
 		*count = MAX_RW_COUNT;

@@ -125,7 +125,7 @@ static ssize_t check_vector(struct iovec *iov, size_t nr)
 	for (size_t i = 0; i < nr; i++) {
 		if ((ssize_t)iov[i].iov_len < 0)
 			return -EINVAL;
-		if (!access_ok((u64)iov[i].iov_base, iov[i].iov_len))
+		if (!buffer_ok((u64)iov[i].iov_base, iov[i].iov_len))
 			return -EFAULT;
 		iov[i].iov_len = MIN(iov[i].iov_len, MAX_RW_COUNT - total);
 		total += iov[i].iov_len;

@@ -141,8 +141,10 @@ static void test_storm(void)
 			snprintf(a, sizeof(a), "x/%d", p);
 			snprintf(b, sizeof(b), "y/%d", (p + 1) % 4);
 			for (int i = 0; i < 200; i++) {
-				CHECK_OK(rename2(a, b, RENAME_NOREPLACE) < 0 && errno != EEXIST && errno != ENOENT ? -1 : 0);
-				CHECK_OK(rename2(b, a, RENAME_NOREPLACE) < 0 && errno != EEXIST && errno != ENOENT ? -1 : 0);
+				CHECK_OK(rename2(a, b, RENAME_NOREPLACE) < 0 && errno != EEXIST && errno != ENOENT ? -1
+														   : 0);
+				CHECK_OK(rename2(b, a, RENAME_NOREPLACE) < 0 && errno != EEXIST && errno != ENOENT ? -1
+														   : 0);
 			}
 			_exit(0);
 		}

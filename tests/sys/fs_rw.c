@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * read, write, pread64, pwrite64, readv, writev, preadv, pwritev, preadv2, pwritev2, lseek: positions, holes, partial transfers,
- * bad buffers, append, limits.
+ * read, write, pread64, pwrite64, readv, writev, preadv, pwritev, preadv2, pwritev2, lseek: positions, holes, partial
+ * transfers, bad buffers, append, limits.
  */
 #include <signal.h>
 #include <sys/mman.h>

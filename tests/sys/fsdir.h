@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Runs a test in a fresh directory on each kind of file system that a sandbox has: the current directory (the host's files),
- * /tmp (memory), /var/tmp (memory over the host's files).
+ * Runs a test in a fresh directory on each kind of file system that a sandbox has: the current directory (the host's
+ * files), /tmp (memory), /var/tmp (memory over the host's files).
  */
 #ifndef UMBRA_TESTS_FSDIR_H
 #define UMBRA_TESTS_FSDIR_H

@@ -18,6 +18,14 @@ extern struct user_limits {
 
 /* True if [addr, addr+len) is empty or lies in one of the two ranges programs may use (limits from the boot block). */
 bool access_ok(u64 addr, u64 len);
+/*
+ * What Linux checks of a buffer before it looks at the file: that it ends below the top of the programs' half. Only for what
+ * then goes through the copy functions: they find out about the rest, byte by byte.
+ */
+static inline bool buffer_ok(u64 addr, u64 len)
+{
+	return addr + len >= addr && addr + len <= 0x7ffffffff000ull;
+}
 
 /* 0 or -EFAULT. On a fault the destination may be partly written. */
 int __must_check copy_from_user(void *dst, const void __user *src, size_t n);
