@@ -56,7 +56,7 @@ def exceptions():
 
 
 def main():
-    umbra, args = sys.argv[1], sys.argv[2:]
+    umbra, args = os.path.abspath(sys.argv[1]), sys.argv[2:]
     options = []
     if args[0] == "--cpus":
         options, args = args[:2], args[2:]
