@@ -94,9 +94,9 @@ static void test_cpu(void)
 	pthread_join(t, NULL);
 }
 
-/* Many sleepers, each for its own time; they wake in order. */
+/* Many sleepers, each for its own time: nobody wakes early, nobody is forgotten. */
 #define SLEEPERS 20
-static int order[SLEEPERS], woken;
+static double late[SLEEPERS];
 
 static void *sleeper(void *arg)
 {
@@ -104,7 +104,7 @@ static void *sleeper(void *arg)
 	long i = ((struct timespec *)arg)[1].tv_sec;
 
 	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
-	order[__atomic_fetch_add(&woken, 1, __ATOMIC_SEQ_CST)] = (int)i;
+	late[i] = now(CLOCK_MONOTONIC) - ((double)ts.tv_sec + (double)ts.tv_nsec / 1e9);
 	return NULL;
 }
 
@@ -123,7 +123,7 @@ static void test_many(void)
 	for (int i = 0; i < SLEEPERS; i++)
 		pthread_join(t[i], NULL);
 	for (int i = 0; i < SLEEPERS; i++)
-		CHECK_EQ(order[i], i);
+		CHECK(late[i] >= 0 && late[i] < 0.5);
 }
 
 int main(void)

@@ -494,6 +494,9 @@ u64 *direct_ret_table(struct mm *mm)
 {
 	struct direct_mm *d = mm ? mm->direct : NULL;
 
+	/* After direct_mm_disable() a thread may still be on its way through a stub. */
+	if (mm && !d)
+		d = mm->direct_retired;
 	return d ? d->ret : NULL;
 }
 
