@@ -15,14 +15,14 @@
 #include <gk/errno.h>
 #include <gk/fs.h>
 #include <gk/string.h>
+#include "forkpages.h"
 #include "internal.h"
 #include "pgtable.h"
 #include "vma.h"
 
 /* Vmas closer than this are write-protected by one call. */
 #define JOIN_FLUSH (1ull << 20)
-/* Pages copied at once: of one vma, and in all. */
-#define EAGER_VMA 64u
+/* Pages copied at once, of all vmas. */
 #define EAGER_TOTAL 192u
 /* Entries of read-only file pages are copied in vmas up to this size: a fault saved for some nanoseconds a page. */
 #define COPY_FILE_PAGES 2048
@@ -90,15 +90,7 @@ static void prepare_eager(struct vma *v, struct eager *e, u32 *budget)
 	if (n > max)
 		return;
 	*budget -= n;
-	while (e->nr < n) {
-		u32 run = MIN(n - e->nr, CHUNK_PAGES);
-		struct page *p = alloc_page_run(run, GFP_USER | GFP_NOWAIT);
-
-		if (!p)
-			break;
-		for (u32 i = 0; i < run; i++)
-			e->page[e->nr++] = p + i;
-	}
+	e->nr = fork_pages_get(v, e->page, n);
 }
 
 static void finish_eager(struct eager *e)
@@ -113,8 +105,10 @@ static u64 copy_now(struct eager *eager, u64 e)
 	struct page *p = eager->page[eager->used++];
 
 	memcpy(page_address(p), page_address(pte_page(e)), PAGE_SIZE);
-	p->flags = PG_USED | PG_ANON;
-	mm_stat_add(STAT_ANON, 1);
+	if (!(p->flags & PG_ANON)) {
+		p->flags = PG_USED | PG_ANON;
+		mm_stat_add(STAT_ANON, 1);
+	}
 	return (e & ~PTE_ADDR) | page_to_gpa(p);
 }
 
@@ -234,6 +228,7 @@ int copy_address_space(struct mm *to, struct mm *from)
 	struct vma *v;
 	int err = 0;
 
+	fork_pages_begin(from);
 	for_each_vma(v, from) {
 		if (v->flags & VM_DONTCOPY)
 			continue;

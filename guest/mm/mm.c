@@ -13,6 +13,7 @@
 #include <gk/slab.h>
 #include <gk/string.h>
 #include <gk/task.h>
+#include "forkpages.h"
 #include "internal.h"
 #include "hv.h"
 #include "pgtable.h"
@@ -114,6 +115,7 @@ void mm_put_user(struct mm *mm)
 	if (this_cpu()->active_mm == mm)
 		mm_switch(NULL);
 	exit_mmap(mm);
+	fork_pages_free(mm);
 	direct_mm_free(mm);
 	if (mm->exe_file)
 		file_put(mm->exe_file);

@@ -92,6 +92,7 @@ struct mm {
 	u64 saved_auxv[64];
 	u64 vdso;
 	u32 def_flags;            /* mlockall */
+	void *fork_pages;         /* mmap_lock; mm/forkpages.c */
 	void *direct;             /* patched call sites (gk/direct.h); NULL: none. mmap_lock */
 	void *direct_retired;     /* the same, of a process that may no longer have any */
 	u64 flags;
