@@ -21,6 +21,8 @@
 
 #include "user.h"
 
+#define THREADS_BESIDE 256 /* those of the VMM */
+
 struct kernel_sigaction {
 	uint64_t handler;
 	uint64_t flags;
@@ -118,13 +120,22 @@ static int forget_libc(void)
 	return 0;
 }
 
-static int set_limits(void)
+/*
+ * Limits of every space. The number of processes and threads is counted per user, so it can only be limited where we have a
+ * user namespace of our own; what the kernel then exempts (root of the host) is for the cgroup.
+ */
+static int set_limits(const struct user_backend *ub)
 {
-	const struct rlimit none = {0, 0}, fds = {SPACE_FD_DOORBELL + 1, SPACE_FD_DOORBELL + 1};
+	const rlim_t threads = ub->max_spaces * (ub->vm->ncpus + 1) + THREADS_BESIDE;
+	const struct rlimit none = {0, 0}, fds = {SPACE_FD_DOORBELL + 1, SPACE_FD_DOORBELL + 1}, nproc = {threads, threads};
 
 	if (setrlimit(RLIMIT_CORE, &none) || setrlimit(RLIMIT_MEMLOCK, &none) || setrlimit(RLIMIT_NOFILE, &fds) ||
 	    setrlimit(RLIMIT_MSGQUEUE, &none))
 		return -errno;
+	if (ub->own_pid_ns)
+		setrlimit(RLIMIT_NPROC, &nproc);
+	/* Sleeps of vCPUs end when they are due; the default slack is 50 us. */
+	prctl(PR_SET_TIMERSLACK, 1000);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_DUMPABLE, 0))
 		return -errno;
 	return 0;
@@ -153,7 +164,7 @@ static void __attribute__((noreturn)) child(struct user_backend *ub)
 	if (!ret)
 		ret = set_descriptors(ub->vm);
 	if (!ret)
-		ret = set_limits();
+		ret = set_limits(ub);
 	if (!ret)
 		ret = set_signals(ub->hdr.signal_entry);
 	if (!ret)

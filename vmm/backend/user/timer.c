@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "user.h"
 
@@ -108,6 +109,7 @@ static void *timer_main(void *arg)
 	uint64_t earliest, again, round;
 	uint32_t seq;
 
+	prctl(PR_SET_TIMERSLACK, 1000);
 	if (ub->vm->thread_init)
 		ub->vm->thread_init(ub->vm);
 	while (!atomic_load(&ub->stop)) {

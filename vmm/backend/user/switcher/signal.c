@@ -240,12 +240,12 @@ struct ucontext64 *signal_event(int sig, struct siginfo64 *info, struct ucontext
 {
 	struct ctl_vcpu *vc = self()->vcpu;
 
-	if (!vc)
-		return NULL; /* the keeper: only a stray kick */
 	if (sig == KICK_SIGNAL)
-		return kick(vc, uc);
+		return vc ? kick(vc, uc) : NULL; /* the keeper: a stray one */
 	if (info->code <= 0)
 		return NULL; /* sent by a process, means nothing */
+	if (!vc)
+		fatal(FATAL_SWITCHER, 0, uc->mc.trapno, uc->mc.cr2, uc->mc.rip, uc->mc.err);
 	if (sig == SIG_SYS)
 		return trapped_syscall(vc, info, uc);
 	if (sig == SIG_ILL && info->code == SI_KERNEL_) {
