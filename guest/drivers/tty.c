@@ -192,10 +192,10 @@ static int wait_input(struct tty *t, struct file *f, const struct read_rule *r)
 {
 	int ret;
 
+	if (READ_ONCE(t->other_closed))
+		return -EIO;
 	if (tty_hung_up(t, f))
 		return 1;
-	if (t->other_closed)
-		return -EIO;
 	if (!r->deadline)
 		return 1;
 	if (f->flags & O_NONBLOCK)
