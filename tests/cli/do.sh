@@ -23,10 +23,12 @@ status 127 -- ./missing
 # Files: the current directory is real, the rest is not.
 run -- sh -c 'echo inside >made; cat made' >out; is "cat" "$(cat out)" inside
 is "written to the current directory" "$(cat made)" inside
-run -- sh -c 'echo gone >/etc/umbra-test && cat /etc/umbra-test' >out; is "overlay" "$(cat out)" gone
-[ ! -e /etc/umbra-test ] || fail "the host's /etc was written to"
-run -- sh -c 'rm /etc/passwd; test ! -e /etc/passwd' || fail "whiteout"
-[ -e /etc/passwd ] || fail "the host's /etc/passwd is gone"
+if [ "$(id -u)" = 0 ]; then
+	run -- sh -c 'echo gone >/etc/umbra-test && cat /etc/umbra-test' >out; is "overlay" "$(cat out)" gone
+	[ ! -e /etc/umbra-test ] || fail "the host's /etc was written to"
+	run -- sh -c 'rm /etc/passwd; test ! -e /etc/passwd' || fail "whiteout"
+	[ -e /etc/passwd ] || fail "the host's /etc/passwd is gone"
+fi
 is "own /tmp" "$(cd / && run -- ls -A /tmp | wc -l)" 0
 is "here" "$(run -- pwd)" "$TMP"
 mkdir shown; echo s >shown/f
