@@ -124,12 +124,18 @@ static void test_cpu(void)
 	burn(30000000);
 	CHECK(raw(CLOCK_PROCESS_CPUTIME_ID) - process >= 30000000);
 	CHECK(raw(CLOCK_THREAD_CPUTIME_ID) - thread >= 30000000);
-	thread = raw(CLOCK_THREAD_CPUTIME_ID);
-	CHECK_EQ(pthread_create(&t, NULL, burner, &other), 0);
-	CHECK_EQ(pthread_getcpuclockid(t, &clock), 0);
-	pthread_join(t, NULL);
-	CHECK(other >= 30000000 && other < 1000000000);
-	CHECK(raw(CLOCK_THREAD_CPUTIME_ID) - thread < 20000000);
+	/* Another thread's work is not ours. On a busy host our own may take long once in a while. */
+	for (int i = 0; i < 5; i++) {
+		thread = raw(CLOCK_THREAD_CPUTIME_ID);
+		CHECK_EQ(pthread_create(&t, NULL, burner, &other), 0);
+		CHECK_EQ(pthread_getcpuclockid(t, &clock), 0);
+		pthread_join(t, NULL);
+		CHECK(other >= 30000000 && other < 1000000000);
+		thread = raw(CLOCK_THREAD_CPUTIME_ID) - thread;
+		if (thread < 20000000)
+			break;
+	}
+	CHECK(thread < 20000000);
 	CHECK(raw(CLOCK_PROCESS_CPUTIME_ID) - process >= 60000000); /* that of the dead thread counts */
 	/* Sleeping costs nothing. */
 	process = raw(CLOCK_PROCESS_CPUTIME_ID);
