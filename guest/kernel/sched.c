@@ -14,7 +14,7 @@
  * Preemption needs a deadline only while somebody waits: slice_timer runs as long as the queue is not empty, and is not stopped but
  * expires for nothing, because telling the hypervisor costs more than one empty expiry per slice.
  *
- * Locks: rq_lock is a leaf except that a second one may be tried (trylock) while holding the first.
+ * Locks: inside rq_lock there is only timer_lock, and a second rq_lock if trylock gets it.
  */
 #include <gk/fork.h>
 #include <gk/hypercall.h>
@@ -122,6 +122,7 @@ static void resched_cpu(struct cpu *c)
 		hv_kick(c->id);
 }
 
+/* rq_lock held (it serialises the timer's users): somebody waits on @c and cannot have it at once. */
 static void start_slice_timer(struct cpu *c)
 {
 	struct ktimer *t = &slice_timers[c->id];
@@ -148,15 +149,15 @@ static void slice_expired(struct ktimer *timer)
 	spin_lock(&c->rq_lock);
 	waiting = !list_empty(&c->rq);
 	due = waiting && ktime_mono() - c->rq_curr->slice_start >= SCHED_SLICE_NS / 2;
-	if (waiting)
+	if (waiting) {
 		allowed = list_first_entry(&c->rq, struct task, rq_link)->cpus_allowed;
+		start_slice_timer(c);
+	}
 	spin_unlock(&c->rq_lock);
-	if (!waiting)
-		return;
-	wake_idle_cpu(allowed);
+	if (waiting)
+		wake_idle_cpu(allowed);
 	if (due)
 		resched_cpu(c);
-	ktimer_start(timer, ktime_mono() + SCHED_SLICE_NS);
 }
 
 /* rq_lock held; @t gets onto @c's queue. */
@@ -280,18 +281,17 @@ static struct cpu *lock_task_cpu(struct task *t)
 
 static void enqueue_and_unlock(struct cpu *c, struct task *t, bool sync)
 {
-	bool kick, waiting;
+	bool kick;
 
 	if (c == this_cpu())
 		update_current(c);
 	activate(c, t, sync);
 	kick = preempts(c, t);
-	waiting = c->rq_curr != c->idle;
+	if (!kick)
+		start_slice_timer(c);
 	spin_unlock(&c->rq_lock);
 	if (kick)
 		resched_cpu(c);
-	else if (waiting)
-		start_slice_timer(c);
 }
 
 bool try_wake_up(struct task *t, u32 states)
@@ -498,6 +498,8 @@ void schedule(void)
 	next->on_cpu = true;
 	next->slice_start = c->rq_clock;
 	c->rq_curr = next;
+	if (!list_empty(&c->rq))
+		start_slice_timer(c);
 	spin_unlock(&c->rq_lock);
 	if (next->rseq && next->rseq_cpu != c)
 		rseq_preempt(next);
