@@ -15,6 +15,7 @@
 
 #define POOL_TARGET_MIN 2
 #define POOL_TARGET_MAX 8
+#define BIRTH_TRIES 1000
 #define FAILURES_MAX 8 /* then wait until something asks again */
 
 void pool_create(struct user_backend *ub, unsigned int index)
@@ -164,28 +165,48 @@ static void end_by_death(struct user_backend *ub, unsigned int index, pid_t pid,
 		       WEXITSTATUS(wait_status));
 }
 
+/* -1: none. A space can die before the template has told us its number, which it does at once. */
+static int find_space(struct user_backend *ub, pid_t pid)
+{
+	const struct timespec pause = {.tv_nsec = 100000};
+
+	for (int tries = 0; tries < BIRTH_TRIES; tries++) {
+		bool creating = false;
+
+		pool_collect(ub);
+		for (unsigned int i = 0; i < ub->max_spaces; i++) {
+			if (ub->space[i].state == REC_LIVE && atomic_load(&ub->space[i].pid) == pid)
+				return (int)i;
+			creating |= ub->space[i].state == REC_CREATING;
+		}
+		if (!creating)
+			break;
+		nanosleep(&pause, NULL);
+	}
+	return -1;
+}
+
 int pool_child_died(struct user_backend *ub, pid_t pid, int wait_status)
 {
+	int index;
+
 	if (pid == ub->template_pid) {
 		ub->template_pid = 0;
 		vm_end(ub->vm, VM_EXIT_FAILURE, "the template process died (wait status %#x)",
 		       (unsigned int)wait_status);
 		return -1;
 	}
-	pool_collect(ub); /* it may be younger than our knowledge of it */
-	for (unsigned int i = 0; i < ub->max_spaces; i++) {
-		if (ub->space[i].state != REC_LIVE || atomic_load(&ub->space[i].pid) != pid)
-			continue;
-		if (expected(ub, i, wait_status)) {
-			bury(ub, i);
-			top_up(ub);
-			return 1;
-		}
-		bury(ub, i);
-		end_by_death(ub, i, pid, wait_status);
-		return -1;
+	index = find_space(ub, pid);
+	if (index < 0)
+		return 0;
+	if (expected(ub, (unsigned int)index, wait_status)) {
+		bury(ub, (unsigned int)index);
+		top_up(ub);
+		return 1;
 	}
-	return 0;
+	bury(ub, (unsigned int)index);
+	end_by_death(ub, (unsigned int)index, pid, wait_status);
+	return -1;
 }
 
 /* Kills and reaps. The template goes first, so that no space is born behind our back. */
