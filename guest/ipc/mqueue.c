@@ -453,7 +453,7 @@ SYSCALL4(mq_open, const char __user *, uname, u32, flags, umode_t, mode, const s
 	if (!IS_ERR(d))
 		dput(d);
 	kfree(name);
-	return IS_ERR(f) ? PTR_ERR(f) : fd_install_new(f, flags);
+	return IS_ERR(f) ? PTR_ERR(f) : fd_install_new(f, O_CLOEXEC); /* always, as Linux has it */
 }
 
 /* The directory is sticky: only the queue's owner, or who may do all, removes a name. */

@@ -287,6 +287,22 @@ static void leader_exits(void)
 	CHECK_EQ(read(ready[0], &c, 1), 1);
 }
 
+/* vhangup(): as if the line had dropped. */
+static void virtual_hang_up(void)
+{
+	char c;
+
+	catch_signal(SIGHUP);
+	if (vhangup() < 0) {
+		CHECK_EQ(errno, EPERM);
+		return;
+	}
+	CHECK_EQ(got[SIGHUP], 1);
+	CHECK_EQ(read(slave, &c, 1), 0);
+	CHECK_ERR(write(slave, "x", 1), EIO);
+	CHECK_ERR(open("/dev/tty", O_RDWR), ENXIO);
+}
+
 /* The master closes: the leader is hung up. */
 static void hung_up(void)
 {
@@ -316,6 +332,7 @@ int main(void)
 	in_session(keys, 0);
 	in_session(background, 0);
 	in_session(orphan, 0);
+	in_session(virtual_hang_up, 0);
 	CHECK_OK(pipe(report));
 	in_session(leader_exits, 0);
 	CHECK_EQ(read(report[0], &c, 1), 1);
