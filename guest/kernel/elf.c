@@ -447,7 +447,6 @@ static int load_both(struct exec *e, struct image *im, struct image *interp)
 	int err;
 
 	im->exec_stack = !stack || (stack->p_flags & PF_X);
-	direct_mm_setup(mm);
 	err = map_image(mm, im, interp->file && im->eh.e_type == ET_DYN ? pie_base() : 0);
 	if (err)
 		return err;
@@ -457,6 +456,7 @@ static int load_both(struct exec *e, struct image *im, struct image *interp)
 		if (err)
 			return err;
 	}
+	direct_mm_setup(mm); /* after the segments: they may need its place */
 	mm->start_code = im->start_code;
 	mm->end_code = im->end_code;
 	mm->start_data = im->start_data;

@@ -96,6 +96,8 @@ struct vma *vma_for_access(struct mm *mm, u64 addr);
 /* Unmaps [start, end), mmap_lock held for writing. Vmas that need sleeping to be freed go to @dead (free_dead_vmas()). */
 int unmap_locked(struct mm *mm, u64 start, u64 end, struct list_head *dead);
 void free_dead_vmas(struct list_head *dead); /* without mmap_lock */
+/* A program takes [start, start + len) for itself: if the table of gk/direct.h is there, it does without. No mmap_lock. */
+void leave_direct_table(struct mm *mm, u64 start, u64 len);
 /* Everything, when nobody uses the address space any more. */
 void exit_mmap(struct mm *mm);
 /* 0 or -ENOMEM: limits and what is left of memory, for @pages more with these flags. */

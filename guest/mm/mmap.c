@@ -54,6 +54,14 @@ int may_lock(struct mm *mm, u64 pages)
 	return limit_pages(RLIMIT_MEMLOCK) ? -EAGAIN : -EPERM;
 }
 
+/* ---- the table of the direct switch ---- */
+
+void leave_direct_table(struct mm *mm, u64 start, u64 len)
+{
+	if (READ_ONCE(mm->direct) && start < DIRECT_TABLE + DIRECT_TABLE_SIZE && len > 0 && start + len > DIRECT_TABLE)
+		direct_mm_disable(mm);
+}
+
 /* ---- unmapping ---- */
 
 void free_dead_vmas(struct list_head *dead)
@@ -113,6 +121,7 @@ int do_munmap(struct mm *mm, u64 start, u64 len)
 	len = PAGE_ALIGN(len);
 	if ((start & ~PAGE_MASK) || !len || start > boot->user_hi_end || len > boot->user_hi_end - start)
 		return -EINVAL;
+	leave_direct_table(mm, start, len);
 	down_write(&mm->mmap_lock);
 	err = unmap_locked(mm, start, start + len, &dead);
 	up_write(&mm->mmap_lock);
@@ -338,6 +347,8 @@ long do_mmap(struct mm *mm, struct file *file, u64 addr, u64 len, u32 prot, u32 
 		file = shmem;
 		pgoff = 0;
 	}
+	if (flags & MAP_FIXED)
+		leave_direct_table(mm, addr, len);
 	down_write(&mm->mmap_lock);
 	where = mmap_locked(mm, file, addr, len, prot, flags, vm, pgoff, &dead);
 	up_write(&mm->mmap_lock);

@@ -158,6 +158,7 @@ SYSCALL3(mprotect, u64, start, u64, len, u64, prot)
 		return -ENOMEM;
 	if ((prot & ~(u64)(RWX | 0x8)) || up) /* 8: PROT_SEM, without effect */
 		return -EINVAL;
+	leave_direct_table(mm, start, end - start);
 	down_write(&mm->mmap_lock);
 	ret = protect_locked(mm, start, end, (u32)prot & RWX, down);
 	up_write(&mm->mmap_lock);

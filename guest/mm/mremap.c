@@ -243,6 +243,9 @@ SYSCALL5(mremap, u64, addr, u64, old_len, u64, new_len, u64, flags, u64, new_add
 	if ((addr & ~PAGE_MASK) || !r.new_len || r.new_len > boot->user_hi_end || r.old_len > boot->user_hi_end ||
 	    ((flags & MREMAP_DONTUNMAP) && r.old_len != r.new_len))
 		return -EINVAL;
+	leave_direct_table(mm, addr, r.old_len);
+	if (flags & MREMAP_FIXED)
+		leave_direct_table(mm, new_addr, r.new_len);
 	down_write(&mm->mmap_lock);
 	ret = remap_locked(mm, &r, &dead);
 	if (ret >= 0 && r.new_len > r.old_len) {

@@ -78,6 +78,27 @@ static void placement(void)
 	CHECK_OK(munmap(q, 64ul << 20));
 }
 
+/* Addresses that a kernel may use for its own purposes belong to the program that asks for them. */
+static void anywhere(void)
+{
+	static const unsigned long at[] = { 0x10000, 0x400000, 0x50f0000, 0x50f8000, 0x7fff0000, 0x100000000, 0x7ffff0000000 };
+	volatile long pid = getpid();
+
+	for (unsigned i = 0; i < sizeof(at) / sizeof(at[0]); i++) {
+		char *p = (char *)at[i];
+
+		if (mmap(p, PAGE, PROT_NONE, ANON | MAP_FIXED_NOREPLACE, -1, 0) != p && i != 2 && i != 3)
+			continue; /* this program's own */
+		CHECK(mmap(p, 16 * PAGE, RW, ANON | MAP_FIXED, -1, 0) == p);
+		memset(p, 0x5a, 16 * PAGE);
+		CHECK_EQ(syscall(SYS_getpid), pid);
+		CHECK_EQ(getpid(), pid);
+		CHECK_EQ(p[15 * PAGE], 0x5a);
+		CHECK_OK(munmap(p, 16 * PAGE));
+		CHECK_EQ(getppid(), syscall(SYS_getppid));
+	}
+}
+
 static void reservations(void)
 {
 	const size_t tb = 1ul << 40;
@@ -217,6 +238,7 @@ int main(void)
 	catch_faults();
 	errors();
 	placement();
+	anywhere();
 	reservations();
 	protection();
 	code();
