@@ -261,7 +261,10 @@ int fuse_setattr(struct dentry *d, struct inode *inode, const struct iattr *attr
 		return err;
 	fuse_attr_update_own(inode, &out.attr, out.attr_valid);
 	/* While pages are dirty the times are ours to keep. */
-	if ((attr->valid & ATTR_SIZE) && inode->mapping.nr_dirty)
-		inode_update_time(inode);
+	if (inode->mapping.nr_dirty) {
+		inode->ctime = current_time();
+		if (attr->valid & ATTR_SIZE)
+			inode->mtime = inode->ctime;
+	}
 	return 0;
 }
