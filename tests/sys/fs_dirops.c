@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mkdir, rmdir, mknod, link, symlink, unlink and their *at forms: link counts, times, errors. */
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
 #include "fsdir.h"
+
+#ifndef SYS_fchmodat2
+#define SYS_fchmodat2 452
+#endif
 
 static nlink_t links(const char *name)
 {
@@ -201,8 +206,41 @@ static void test_times(void)
 	CHECK(!later(&f.st_mtim, &before.st_mtim));
 }
 
+/* Relative to a descriptor. */
+static void test_at(void)
+{
+	struct stat st;
+	char buf[16];
+	int d;
+
+	umask(022);
+	CHECK_OK(mkdir("d", 0755));
+	d = (int)CHECK_OK(open("d", O_RDONLY | O_DIRECTORY));
+	CHECK_OK(mkdirat(d, "sub", 0777));
+	CHECK_OK(mknodat(d, "f", S_IFREG | 0666, 0));
+	CHECK_OK(symlinkat("f", d, "l"));
+	CHECK_OK(fstatat(d, "sub", &st, 0));
+	CHECK_EQ(st.st_mode, S_IFDIR | 0755);
+	CHECK_EQ(readlinkat(d, "l", buf, sizeof(buf)), 1);
+	CHECK_OK(linkat(d, "f", d, "g", 0));
+	CHECK_OK(renameat(d, "g", d, "h"));
+	CHECK_OK(unlinkat(d, "h", 0));
+	CHECK_ERR(mkdirat(-1, "x", 0777), EBADF);
+	CHECK_ERR(mknodat(-1, "x", S_IFREG, 0), EBADF);
+	CHECK_ERR(symlinkat("x", -1, "x"), EBADF);
+	CHECK_ERR(unlinkat(-1, "x", 0), EBADF);
+	if (syscall(SYS_fchmodat2, d, "f", 0600, 0) < 0 && errno == ENOSYS)
+		return;
+	CHECK_OK(fstatat(d, "f", &st, 0));
+	CHECK_EQ(st.st_mode, S_IFREG | 0600);
+	CHECK_ERR(syscall(SYS_fchmodat2, d, "l", 0600, AT_SYMLINK_NOFOLLOW), EOPNOTSUPP);
+	CHECK_ERR(syscall(SYS_fchmodat2, d, "f", 0600, 1), EINVAL);
+	close(d);
+}
+
 int main(void)
 {
+	EVERYWHERE(test_at);
 	EVERYWHERE(test_mkdir);
 	EVERYWHERE(test_rmdir);
 	EVERYWHERE(test_unlink);
