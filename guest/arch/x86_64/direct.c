@@ -202,12 +202,28 @@ static const struct {
 };
 
 /*
+ * `mov $15,%rax; syscall`: what signal handlers return to. Unwinders know these nine bytes where a C library has no unwind
+ * information for them, so only glibc's are patched, which has it: aligned, and not behind the single nop that others put
+ * there for the unwinder's sake.
+ */
+#define RESTORER_LEAD 7
+static bool is_restorer(const u8 *text, u32 i)
+{
+	static const u8 mov[RESTORER_LEAD] = { 0x48, 0xc7, 0xc0, 0x0f };
+
+	return i > 16 && (i - RESTORER_LEAD) % 16 == 0 && !memcmp(text + i - RESTORER_LEAD, mov, sizeof(mov)) &&
+	       text[i - RESTORER_LEAD - 1] != 0x90;
+}
+
+/*
  * The lead of the syscall instruction at @i: how many bytes before it can move to a stub, 0 if we do not know. Without the
  * beginning of the function there is no telling where instructions begin, so a lead has to start with a `mov $nr,%eax` (five
  * bytes of which three or four are known) that no byte before it can be a prefix of, and decode to the end.
  */
 static u32 lead_length(const u8 *text, u32 i)
 {
+	if (is_restorer(text, i))
+		return RESTORER_LEAD;
 	for (u32 k = 0; k < ARRAY_SIZE(known); k++) {
 		if (i >= known[k].len && !memcmp(text + i - known[k].len, known[k].bytes, known[k].len))
 			return known[k].lead;
