@@ -188,6 +188,8 @@ void node_forget(struct fs *fs, uint64_t id, uint64_t nlookup);
 int node_fd(struct fs *fs, struct node *node);
 /* The known node of a file, busy; NULL if there is none. */
 struct node *node_find(struct fs *fs, unsigned int export, const struct statx *stx);
+/* Does the guest have it open? */
+bool node_is_open(struct fs *fs, const struct node *node);
 /* After a rename: @node is now @name in @parent. */
 void node_moved(struct fs *fs, struct node *node, struct node *parent, const char *name);
 /* @name in @parent is gone. If that is where @node was last seen, its descriptor, if open, stays until it is forgotten. */

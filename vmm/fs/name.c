@@ -167,7 +167,7 @@ static struct node *hold_victim(struct fs_req *req, int dirfd, const char *name)
 	if (fs_statx(dirfd, name, &stx) < 0 || fs_crosses_mount(req->fs, req->node, &stx))
 		return NULL;
 	node = node_find(req->fs, req->node->key.export, &stx);
-	if (node && (node->handles > 0 || stx.stx_nlink > 1 || S_ISDIR(stx.stx_mode)))
+	if (node && (stx.stx_nlink > 1 || S_ISDIR(stx.stx_mode) || node_is_open(req->fs, node)))
 		node_fd(req->fs, node);
 	return node;
 }

@@ -270,6 +270,16 @@ struct node *node_find(struct fs *fs, unsigned int export, const struct statx *s
 	return node;
 }
 
+bool node_is_open(struct fs *fs, const struct node *node)
+{
+	bool is_open;
+
+	pthread_mutex_lock(&fs->lock);
+	is_open = node->handles > 0;
+	pthread_mutex_unlock(&fs->lock);
+	return is_open;
+}
+
 void node_ref(struct fs *fs, struct node *node)
 {
 	pthread_mutex_lock(&fs->lock);
