@@ -260,7 +260,8 @@ void kill_orphaned_pgrp(struct process *p, struct process *parent)
 
 	if (!parent || parent->pgrp == p->pgrp || parent->session != p->session)
 		return; /* it was not what kept the group from being orphaned */
-	if (!pgrp_is_orphaned(p->pgrp, p->exit_code || p->zombie ? p : NULL) || !has_stopped_member(p->pgrp))
+	/* It is @p itself that goes, unless it has got another parent. */
+	if (!pgrp_is_orphaned(p->pgrp, p->parent == parent ? p : NULL) || !has_stopped_member(p->pgrp))
 		return;
 	list_for_each_entry(i, &p->pgrp->pgrp, pgrp_link) {
 		send_signal_process(SIGHUP, NULL, i);

@@ -204,6 +204,40 @@ static void test_orphan(void)
 	CHECK_EQ(result[1], 0);
 }
 
+/* The same when the member dies that had a parent outside. */
+static void test_orphan_by_member(void)
+{
+	volatile int *result = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t session, member, child;
+	int status, alive[2];
+	char c;
+
+	CHECK_OK(pipe(alive));
+	session = CHECK_OK(fork());
+	if (!session) {
+		setsid();
+		member = CHECK_OK(fork());
+		if (!member) {
+			setpgid(0, 0);
+			child = CHECK_OK(fork());
+			if (!child) {
+				signal(SIGHUP, SIG_IGN);
+				raise(SIGSTOP);
+				result[0] = 1;
+				_exit(0);
+			}
+			CHECK_EQ(waitpid(child, &status, WUNTRACED), child);
+			_exit(0);
+		}
+		CHECK_EQ(wait_for(member), 0);
+		_exit(0);
+	}
+	close(alive[1]);
+	CHECK_EQ(wait_for(session), 0);
+	CHECK_EQ(read(alive[0], &c, 1), 0);
+	CHECK_EQ(result[0], 1); /* SIGHUP was ignored, SIGCONT had it go on */
+}
+
 static volatile unsigned long *beats;
 
 static void *beat(void *arg)
@@ -253,6 +287,7 @@ int main(void)
 	test_terminal_stops();
 	test_cancel();
 	test_orphan();
+	test_orphan_by_member();
 	test_threads();
 	return 0;
 }
