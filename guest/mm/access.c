@@ -162,20 +162,29 @@ static bool may_access(const struct task *t)
 	       me->gid == c->egid && me->gid == c->sgid;
 }
 
-static struct mm *find_mm(s32 pid, long *err)
+struct mm *task_mm_for_access(struct task *t, long *err)
 {
-	struct task *t = find_get_task(pid);
 	struct mm *mm = NULL;
 
 	*err = -ESRCH;
-	if (!t)
-		return NULL;
 	spin_lock(&task_lock);
 	if (!may_access(t))
 		*err = -EPERM;
 	else if (t->mm && mm_get_user(t->mm))
 		mm = t->mm;
 	spin_unlock(&task_lock);
+	return mm;
+}
+
+static struct mm *find_mm(s32 pid, long *err)
+{
+	struct task *t = find_get_task(pid);
+	struct mm *mm;
+
+	*err = -ESRCH;
+	if (!t)
+		return NULL;
+	mm = task_mm_for_access(t, err);
 	task_put(t);
 	return mm;
 }

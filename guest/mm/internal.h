@@ -109,6 +109,10 @@ u64 find_room(struct mm *mm, u64 len, u32 flags);
 /* 0, -EAGAIN or -EPERM: RLIMIT_MEMLOCK. */
 int may_lock(struct mm *mm, u64 pages);
 
+/* ---- access.c ---- */
+/* The address space of @t as a further user, if the current task may look into it. NULL: *err says why. */
+struct mm *task_mm_for_access(struct task *t, long *err);
+
 /* ---- dup.c ---- */
 int copy_address_space(struct mm *to, struct mm *from);
 

@@ -6,8 +6,10 @@
 #include <gk/errno.h>
 #include <gk/fs.h>
 #include <gk/signal.h>
+#include <gk/slab.h>
 #include <gk/syscall.h>
 #include <gk/task.h>
+#include <gk/uaccess.h>
 #include "cache.h"
 #include "internal.h"
 #include "mmap.h"
@@ -210,10 +212,9 @@ static enum advice_kind kind_of(u64 advice)
 	}
 }
 
-SYSCALL3(madvise, u64, start, u64, len, u64, advice)
+static long do_madvise(struct mm *mm, u64 start, u64 len, u64 advice)
 {
 	enum advice_kind kind = kind_of(advice);
-	struct mm *mm = current->mm;
 	u64 size = PAGE_ALIGN(len);
 	long ret;
 
@@ -230,5 +231,71 @@ SYSCALL3(madvise, u64, start, u64, len, u64, advice)
 		ret = advise_range(mm, start, start + size, (int)advice);
 		up_read(&mm->mmap_lock);
 	}
+	return ret;
+}
+
+SYSCALL3(madvise, u64, start, u64, len, u64, advice)
+{
+	return do_madvise(current->mm, start, len, advice);
+}
+
+/* ---- another process ---- */
+
+static struct mm *mm_of_pidfd(int pidfd, long *err)
+{
+	struct pid *pid = pidfd_pid(pidfd);
+	struct task *t;
+	struct mm *mm = NULL;
+
+	*err = IS_ERR(pid) ? PTR_ERR(pid) : -ESRCH;
+	if (IS_ERR(pid))
+		return NULL;
+	t = find_get_task(pid->nr);
+	if (t)
+		mm = task_mm_for_access(t, err);
+	if (t)
+		task_put(t);
+	pid_put(pid);
+	return mm;
+}
+
+/* Bytes advised; an error only if there were none. */
+static long advise_vector(struct mm *mm, const struct iov_iter *it, u64 advice)
+{
+	long total = 0;
+
+	for (u32 i = 0; i < it->nr; i++) {
+		long ret = do_madvise(mm, (u64)it->iov[i].iov_base, it->iov[i].iov_len, advice);
+
+		if (ret)
+			return total ? total : ret;
+		total += (long)it->iov[i].iov_len;
+	}
+	return total;
+}
+
+SYSCALL5(process_madvise, int, pidfd, const struct iovec __user *, vec, u64, vlen, u64, advice, u64, flags)
+{
+	struct iovec fast[8], *iov = NULL;
+	struct iov_iter it;
+	struct mm *mm;
+	long ret;
+
+	if (flags)
+		return -EINVAL;
+	ret = iter_import(&it, vec, vlen, fast, &iov);
+	if (ret < 0)
+		return ret;
+	mm = mm_of_pidfd(pidfd, &ret);
+	if (mm) {
+		/* To others only what does not change what they see. */
+		if (mm != current->mm && advice != MADV_COLD && advice != MADV_PAGEOUT && advice != MADV_WILLNEED)
+			ret = -EINVAL;
+		else
+			ret = advise_vector(mm, &it, advice);
+		mm_put_user(mm);
+	}
+	if (iov && iov != fast)
+		kfree(iov);
 	return ret;
 }

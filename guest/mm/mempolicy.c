@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Memory policy on a machine with one node: every policy that names node 0 is accepted and makes no difference. */
 #include <gk/errno.h>
+#include <gk/signal.h>
 #include <gk/syscall.h>
 #include <gk/task.h>
 #include <gk/uaccess.h>
 #include "internal.h"
+#include "pgtable.h"
 #include "vma.h"
 
 #define MPOL_DEFAULT 0
@@ -89,4 +91,62 @@ SYSCALL5(get_mempolicy, s32 __user *, mode, u64 __user *, mask, u64, maxnode, u6
 	if (mode && put_user(0, mode))
 		return -EFAULT;
 	return mask ? put_mask(mask, maxnode, word) : 0;
+}
+
+SYSCALL4(set_mempolicy_home_node, u64, start, u64, len, u64, node, u64, flags)
+{
+	return flags || (start & ~PAGE_MASK) || node ? -EINVAL : 0;
+}
+
+SYSCALL4(migrate_pages, s32, pid, u64, maxnode, const u64 __user *, from, const u64 __user *, to)
+{
+	struct task *t = pid ? find_get_task(pid) : task_get(current);
+
+	if (!t)
+		return -ESRCH;
+	task_put(t);
+	return maxnode > MAX_NODES ? -EINVAL : 0; /* all are where they can be */
+}
+
+/* The node of a page of the current program: 0, or -ENOENT where there is none, -EFAULT where none can be. */
+static s32 node_of_page(struct mm *mm, u64 addr)
+{
+	struct vma *v = vma_at(mm, addr);
+	s32 node = -EFAULT;
+	u64 *pte;
+
+	if (!v)
+		return node;
+	spin_lock(&mm->table_lock);
+	pte = pte_lookup(mm, addr);
+	node = pte && *pte ? 0 : -ENOENT;
+	spin_unlock(&mm->table_lock);
+	return node;
+}
+
+SYSCALL6(move_pages, s32, pid, u64, count, const u64 __user *, pages, const s32 __user *, nodes, s32 __user *, status, u64,
+	 flags)
+{
+	if (flags & ~6ull)
+		return -EINVAL;
+	/* Others' pages are not shown. */
+	if (pid && pid != task_tgid_nr(current) && pid != task_pid_nr(current))
+		return -EPERM;
+	for (u64 i = 0; i < count; i++) {
+		s32 node = 0, where;
+		u64 addr;
+
+		if (get_user(addr, pages + i) || (nodes && get_user(node, nodes + i)))
+			return -EFAULT;
+		if (node)
+			return -ENODEV;
+		down_read(&current->mm->mmap_lock);
+		where = node_of_page(current->mm, addr);
+		up_read(&current->mm->mmap_lock);
+		if (put_user(where, status + i))
+			return -EFAULT;
+		if (fatal_signal_pending())
+			return -EINTR;
+	}
+	return 0;
 }

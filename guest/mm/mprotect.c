@@ -141,7 +141,7 @@ static long protect_locked(struct mm *mm, u64 start, u64 end, u32 prot, bool gro
 	return 0;
 }
 
-SYSCALL3(mprotect, u64, start, u64, len, u64, prot)
+static long do_mprotect(u64 start, u64 len, u64 prot)
 {
 	bool down = prot & PROT_GROWSDOWN, up = prot & PROT_GROWSUP;
 	struct mm *mm = current->mm;
@@ -163,4 +163,26 @@ SYSCALL3(mprotect, u64, start, u64, len, u64, prot)
 	ret = protect_locked(mm, start, end, (u32)prot & RWX, down);
 	up_write(&mm->mmap_lock);
 	return ret;
+}
+
+SYSCALL3(mprotect, u64, start, u64, len, u64, prot)
+{
+	return do_mprotect(start, len, prot);
+}
+
+/* Protection keys: as on a processor without them. */
+
+SYSCALL4(pkey_mprotect, u64, start, u64, len, u64, prot, int, pkey)
+{
+	return pkey == -1 ? do_mprotect(start, len, prot) : -EINVAL;
+}
+
+SYSCALL2(pkey_alloc, u64, flags, u64, rights)
+{
+	return flags || (rights & ~3ull) ? -EINVAL : -ENOSPC;
+}
+
+SYSCALL1(pkey_free, int, pkey)
+{
+	return -EINVAL;
 }

@@ -102,7 +102,42 @@ static void policy(void)
 	CHECK_OK(syscall(SYS_mbind, p, PAGE, 2, mask, 1024, 0));
 	CHECK_ERR(syscall(SYS_mbind, p + 1, PAGE, 2, mask, 1024, 0), EINVAL);
 	CHECK_ERR(syscall(SYS_get_mempolicy, &mode, NULL, 0, NULL, 77), EINVAL);
+	void *pages[2] = { p, (void *)8 };
+	int status[2] = { 55, 55 };
+
+	p[0] = 1;
+	CHECK_OK(syscall(SYS_move_pages, 0, 2, pages, NULL, status, 0));
+	CHECK_EQ(status[0], 0);
+	CHECK(status[1] == -EFAULT || status[1] == -ENOENT);
 	CHECK_OK(munmap(p, PAGE));
+}
+
+static void keys(void)
+{
+	char *p = map(PAGE, RW, ANON);
+	long key = syscall(SYS_pkey_alloc, 0, 0);
+
+	CHECK_ERR(syscall(SYS_pkey_alloc, 1, 0), EINVAL);
+	CHECK_OK(syscall(SYS_pkey_mprotect, p, PAGE, PROT_READ, -1));
+	CHECK_ERR(syscall(SYS_pkey_free, 99), EINVAL);
+	if (key >= 0)
+		CHECK_OK(syscall(SYS_pkey_free, key));
+	CHECK_OK(munmap(p, PAGE));
+}
+
+static void advising_others(void)
+{
+	char *p = map(4 * PAGE, RW, ANON);
+	struct iovec { void *base; size_t len; } v = { p, 4 * PAGE };
+	int fd = (int)syscall(434 /* pidfd_open */, getpid(), 0);
+
+	if (fd < 0)
+		return;
+	CHECK_EQ(syscall(440 /* process_madvise */, fd, &v, 1, 20 /* COLD */, 0), 4 * (long)PAGE);
+	CHECK_ERR(syscall(440, fd, &v, 1, 20, 1), EINVAL);
+	CHECK_ERR(syscall(440, -1, &v, 1, 20, 0), EBADF);
+	close(fd);
+	CHECK_OK(munmap(p, 4 * PAGE));
 }
 
 int main(void)
@@ -111,5 +146,7 @@ int main(void)
 	everything();
 	limits();
 	policy();
+	keys();
+	advising_others();
 	return 0;
 }
