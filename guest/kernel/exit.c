@@ -17,6 +17,7 @@
 #include <gk/ptrace.h>
 #include <gk/sched.h>
 #include <gk/signal.h>
+#include <gk/strace.h>
 #include <gk/syscall.h>
 #include <gk/tty.h>
 
@@ -212,6 +213,7 @@ void do_exit(u32 wait_status)
 	if (!t->mm && p->live == 0)
 		panic("a kernel task ends");
 	ptrace_event(PTRACE_EVENT_EXIT, wait_status);
+	strace_death(wait_status);
 	signals_exit_thread();
 	t->exit_code = wait_status;
 	last = atomic_sub_return(&p->live, 1) == 0;

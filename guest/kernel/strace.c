@@ -219,3 +219,15 @@ void strace_exit(struct pt_regs *regs)
 		scnprintf(line + at, sizeof(line) - (size_t)at, " = %lld", (long long)ret);
 	printk("%s", line);
 }
+
+void strace_signal(int sig, const struct siginfo *info)
+{
+	if (READ_ONCE(current->work) & WORK_STRACE)
+		printk("%s[%d] --- signal %d, code %d ---\n", current->comm, task_pid_nr(current), sig, info->si_code);
+}
+
+void strace_death(u32 wait_status)
+{
+	if ((READ_ONCE(current->work) & WORK_STRACE) && (wait_status & 0x7f))
+		printk("%s[%d] +++ killed by signal %u +++\n", current->comm, task_pid_nr(current), wait_status & 0x7f);
+}

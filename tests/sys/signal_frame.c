@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 
@@ -277,8 +278,33 @@ static void test_bad_frames(void)
 	CHECK_EQ(wait_for(pid), 128 + SIGSEGV);
 }
 
+/* Signals that come at any moment of a system call's way into the kernel and back. */
+static volatile int ticks;
+
+static void on_tick(int sig, siginfo_t *info, void *ctx)
+{
+	ticks++;
+}
+
+static void test_any_moment(void)
+{
+	struct itimerval fast = { { 0, 50 }, { 0, 50 } }, off = { { 0, 0 }, { 0, 0 } };
+	pid_t parent = getppid();
+	int before;
+
+	install(SIGALRM, on_tick);
+	setitimer(ITIMER_REAL, &fast, NULL);
+	for (int i = 0; i < 300000 || ticks < 20; i++)
+		CHECK_EQ(getppid(), parent);
+	setitimer(ITIMER_REAL, &off, NULL);
+	before = ticks;
+	usleep(10000);
+	CHECK(ticks <= before + 1);
+}
+
 int main(void)
 {
+	test_any_moment();
 	test_registers();
 	test_fp();
 	test_exceptions();

@@ -16,6 +16,7 @@
 #include <gk/rseq.h>
 #include <gk/signal.h>
 #include <gk/slab.h>
+#include <gk/strace.h>
 #include <gk/string.h>
 #include <gk/syscall.h>
 #include <gk/task.h>
@@ -156,6 +157,7 @@ int setup_signal_frame(struct pt_regs *regs, int sig, const struct k_sigaction *
 
 	if (!(ka->flags & SA_RESTORER))
 		return -EFAULT;
+	strace_signal(sig, info);
 	rseq_signal(regs);
 	at = place_frame(regs, ka, &fp);
 	if (!at || put_fpstate(fp))

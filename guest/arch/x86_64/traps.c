@@ -123,6 +123,15 @@ static void user_exception(struct pt_regs *regs, u32 vector)
 	}
 }
 
+/*
+ * On its way from a patched call site to syscall_entry (direct.S): user mode, but in our text. What the program must not see
+ * there (signals) waits for the few instructions until the call has begun.
+ */
+static bool in_direct_stub(const struct pt_regs *regs)
+{
+	return regs->rip - linear_base < boot->ram_bytes;
+}
+
 void do_user_event(struct pt_regs *regs, u32 event)
 {
 	const struct pvcs *pvcs = &this_cpu()->pvcs;
@@ -132,6 +141,11 @@ void do_user_event(struct pt_regs *regs, u32 event)
 	account_enter(current);
 	if (vector == PVM_VEC_INTR)
 		return; /* exit_to_user() looks at what is pending */
+	if (unlikely(in_direct_stub(regs))) {
+		if (vector == PVM_VEC_DB)
+			return; /* single step: over the whole call */
+		do_group_exit(SIGSEGV); /* the program broke into it */
+	}
 	current->trap_nr = vector;
 	current->trap_err = error;
 	if (vector == PVM_VEC_PF)
@@ -200,6 +214,8 @@ void exit_to_user(struct pt_regs *regs)
 			continue;
 		}
 		work = READ_ONCE(current->work);
+		if (unlikely(in_direct_stub(regs)) && !fatal_signal_pending())
+			break;
 		if ((work & WORK_FOR_SIGNAL_CODE) || is_restart_code(regs)) {
 			do_signal(regs);
 			continue;

@@ -5,6 +5,7 @@
 
 #include <gk/ptregs.h>
 
+struct siginfo;
 struct task;
 
 void strace_init(void);
@@ -13,5 +14,9 @@ void strace_task(struct task *t);
 /* Around each call of a task with WORK_STRACE. strace_exit() reads the result in regs->rax. */
 void strace_enter(struct pt_regs *regs);
 void strace_exit(struct pt_regs *regs);
+/* A handler is about to run. */
+void strace_signal(int sig, const struct siginfo *info);
+/* The thread ends. */
+void strace_death(u32 wait_status);
 
 #endif
