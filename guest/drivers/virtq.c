@@ -4,8 +4,8 @@
  *
  * Free descriptors are chained through their next fields. The head of a chain in flight finds its request. Whoever sees
  * UM_PENDING_QUEUE (the way to user mode, idle) calls virtq_interrupt(), which collects what is done under the lock and
- * calls back without it. The device is the VMM, which could do worse to us than a bad ring: it is checked only as far as
- * that catches bugs.
+ * calls back without it. The device is the VMM, which could do worse to us than a bad ring: it is checked only as far
+ * as that catches bugs.
  *
  * Lock: vq->lock, a leaf except for the wait queue's own.
  */
@@ -21,18 +21,18 @@
 #include <gk/virtq.h>
 
 struct virtq {
-	u32 number;                /* immutable, like the pointers */
+	u32 number; /* immutable, like the pointers */
 	u32 size;
 	struct virtq_desc *desc;
 	struct virtq_avail *avail;
 	struct virtq_used *used;
 	spinlock_t lock;
-	u32 nr_free;               /* lock */
-	u16 free_head;             /* lock */
-	u16 avail_idx;             /* lock */
-	u16 seen_used;             /* lock to change */
-	struct virtq_req **reqs;   /* lock: by head */
-	struct wait_queue room;    /* who waits for free descriptors */
+	u32 nr_free;		 /* lock */
+	u16 free_head;		 /* lock */
+	u16 avail_idx;		 /* lock */
+	u16 seen_used;		 /* lock to change */
+	struct virtq_req **reqs; /* lock: by head */
+	struct wait_queue room;	 /* who waits for free descriptors */
 };
 
 static struct virtq *queues[UM_MAX_QUEUES];
@@ -104,8 +104,8 @@ static int try_submit(struct virtq *vq, struct virtq_req *r, const struct virtq_
 	head = vq->free_head;
 	/* next of each already names the one that is taken after it. */
 	for (u32 i = 0; i < n; i++)
-		last = i < nout ? fill_desc(vq, &out[i], VIRTQ_DESC_F_NEXT) :
-				  fill_desc(vq, &in[i - nout], VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_WRITE);
+		last = i < nout ? fill_desc(vq, &out[i], VIRTQ_DESC_F_NEXT)
+				: fill_desc(vq, &in[i - nout], VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_WRITE);
 	vq->desc[last].flags &= (u16)~VIRTQ_DESC_F_NEXT;
 	vq->nr_free -= n;
 	vq->reqs[head] = r;
@@ -187,8 +187,8 @@ void virtq_interrupt(void)
 	}
 }
 
-int virtq_submit(struct virtq *vq, struct virtq_req *r, const struct virtq_buf *out, u32 nout, const struct virtq_buf *in,
-		 u32 nin)
+int virtq_submit(struct virtq *vq, struct virtq_req *r, const struct virtq_buf *out, u32 nout,
+		 const struct virtq_buf *in, u32 nin)
 {
 	int err = try_submit(vq, r, out, nout, in, nin);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzz entry for the console and control devices: the input is the memory of all four rings and of the buffers they name. The
- * devices must live through it, end the sandbox with a sentence at most, and never write more than a queue full per doorbell.
+ * Fuzz entry for the console and control devices: the input is the memory of all four rings and of the buffers they
+ * name. The devices must live through it, end the sandbox with a sentence at most, and never write more than a queue
+ * full per doorbell.
  */
 #include <fcntl.h>
 #include <string.h>

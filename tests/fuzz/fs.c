@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzz entry for the FUSE server behind the ring: the input is a series of requests, each a byte of length and a byte of room
- * for the reply, then the request. Length, operation and node are made plausible, the rest is as it comes. The export is
- * a scratch directory, read-only in every second run of requests.
+ * Fuzz entry for the FUSE server behind the ring: the input is a series of requests, each a byte of length and a byte
+ * of room for the reply, then the request. Length, operation and node are made plausible, the rest is as it comes. The
+ * export is a scratch directory, read-only in every second run of requests.
  */
 #include <fcntl.h>
 #include <signal.h>

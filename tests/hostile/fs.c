@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A hostile guest against the host file server, by raw protocol: nothing outside the exports can be named, read or changed;
- * nonsense gets an error and a malformed ring ends the sandbox.
+ * A hostile guest against the host file server, by raw protocol: nothing outside the exports can be named, read or
+ * changed; nonsense gets an error and a malformed ring ends the sandbox.
  *
  * Export 1 is a scratch directory, 2 the same read-only, 3 the host's "/" (what `--bind /:/x` would give).
  */
@@ -42,8 +42,14 @@ static void host_write(const char *name, const char *text)
 static int raw(uint32_t opcode, uint64_t node, const void *args, size_t args_len, const char *name, const char *name2)
 {
 	static uint8_t out[4096];
-	const struct fscall call = {.opcode = opcode, .node = node, .args = args, .args_len = args_len, .name = name,
-				    .name2 = name2, .out = out, .out_room = sizeof(out)};
+	const struct fscall call = {.opcode = opcode,
+				    .node = node,
+				    .args = args,
+				    .args_len = args_len,
+				    .name = name,
+				    .name2 = name2,
+				    .out = out,
+				    .out_room = sizeof(out)};
 
 	return fscall(&c, &call);
 }
@@ -118,8 +124,12 @@ static void test_bad_ids(void)
 	/* A file handle is no directory handle. */
 	const struct fuse_open_in open_in = {0};
 	struct fuse_open_out opened;
-	const struct fscall opendir = {.opcode = FUSE_OPENDIR, .node = 1, .args = &open_in, .args_len = sizeof(open_in),
-				       .out = &opened, .out_room = sizeof(opened)};
+	const struct fscall opendir = {.opcode = FUSE_OPENDIR,
+				       .node = 1,
+				       .args = &open_in,
+				       .args_len = sizeof(open_in),
+				       .out = &opened,
+				       .out_room = sizeof(opened)};
 
 	CHECK_EQ(fscall(&c, &opendir), sizeof(opened));
 	CHECK_EQ(fsc_read(&c, 1, opened.fh, 0, &b, 1), -EBADF);
@@ -141,7 +151,8 @@ static void test_shapes(void)
 	const struct fuse_read_in read_in = {.size = 1};
 	struct fscall call = {.opcode = FUSE_READ, .node = 1, .args = &read_in, .args_len = sizeof(read_in)};
 
-	/* Shorter than the header: no reply can be made. Shorter than the arguments, or lying about the length: refused. */
+	/* Shorter than the header: no reply can be made. Shorter than the arguments, or lying about the length:
+	 * refused. */
 	for (size_t cut = sizeof(read_in) + 1; cut < sizeof(read_in) + sizeof(struct fuse_in_header); cut += 13) {
 		call.cut = cut;
 		fscall(&c, &call);
@@ -172,8 +183,9 @@ static void test_shapes(void)
 
 	CHECK_EQ(fsc_lookup(&c, 1, "f", &e), 0);
 	CHECK_EQ(fsc_open(&c, e.nodeid, O_RDWR, &fh), 0);
-	const struct fuse_read_in reads[] = {
-		{.fh = fh, .size = UINT32_MAX}, {.fh = fh, .offset = UINT64_MAX, .size = 1}, {.fh = fh, .offset = 1ull << 63}};
+	const struct fuse_read_in reads[] = {{.fh = fh, .size = UINT32_MAX},
+					     {.fh = fh, .offset = UINT64_MAX, .size = 1},
+					     {.fh = fh, .offset = 1ull << 63}};
 
 	for (int i = 0; i < 3; i++)
 		CHECK_EQ(raw(FUSE_READ, e.nodeid, &reads[i], sizeof(reads[i]), NULL, NULL), -EINVAL);
@@ -191,8 +203,8 @@ static void test_shapes(void)
 	CHECK_EQ(raw(FUSE_SETXATTR, e.nodeid, &xa, sizeof(xa), "user.x", NULL), -E2BIG);
 	CHECK_EQ(fsc_release(&c, e.nodeid, fh), 0);
 	const struct fuse_batch_forget_in batch = {.count = UINT32_MAX};
-	const struct fscall forget = {.opcode = FUSE_BATCH_FORGET, .args = &batch, .args_len = sizeof(batch),
-				      .no_reply = true};
+	const struct fscall forget = {
+		.opcode = FUSE_BATCH_FORGET, .args = &batch, .args_len = sizeof(batch), .no_reply = true};
 
 	CHECK_EQ(fscall(&c, &forget), INT32_MIN);
 }
@@ -239,7 +251,8 @@ static void test_read_only(void)
 	CHECK_EQ(fsc_release(&c, e.nodeid, fh), 0);
 }
 
-/* /proc, /sys, /dev below an export of "/": names to mount over, nothing else. And they cannot be exported themselves. */
+/* /proc, /sys, /dev below an export of "/": names to mount over, nothing else. And they cannot be exported themselves.
+ */
 static void test_mount_points(void)
 {
 	const char *const kernel_trees[] = {"/proc", "/sys", "/sys/fs/cgroup/unified", "/dev/pts", "/proc/self"};
@@ -284,7 +297,8 @@ static void test_special_files(void)
 	in_root(path, sizeof(path), "fifo");
 	CHECK_EQ(mkfifo(path, 0666), 0);
 	CHECK_EQ(fsc_lookup(&c, 1, "fifo", &e), 0);
-	CHECK_EQ(raw(UM_FUSE_OPEN_READ, e.nodeid, &(struct fuse_read_in){.size = 1}, sizeof(struct fuse_read_in), NULL, NULL),
+	CHECK_EQ(raw(UM_FUSE_OPEN_READ, e.nodeid, &(struct fuse_read_in){.size = 1}, sizeof(struct fuse_read_in), NULL,
+		     NULL),
 		 -EACCES);
 	CHECK_EQ(fsc_open(&c, e.nodeid, O_RDONLY, &fh), -EACCES);
 	CHECK_EQ(fsc_create(&c, 1, "fifo", O_RDWR, 0644, &node, &fh), -EACCES);

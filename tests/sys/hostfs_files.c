@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files of the current directory, which in a sandbox are the host's: content, sizes, times, names, what outlives its name.
+ * Files of the current directory, which in a sandbox are the host's: content, sizes, times, names, what outlives its
+ * name.
  */
 #include <dirent.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Many processes and threads at once in one directory of the host's: creating, renaming, removing, listing, appending, mapping.
- * Each checks what nobody else may disturb; the rest must only not fail in ways that are not its own doing.
+ * Many processes and threads at once in one directory of the host's: creating, renaming, removing, listing, appending,
+ * mapping. Each checks what nobody else may disturb; the rest must only not fail in ways that are not its own doing.
  */
 #include <dirent.h>
 #include <fcntl.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The host file server as a well-behaved guest uses it: every operation against a scratch directory, checked from outside.
+ * The host file server as a well-behaved guest uses it: every operation against a scratch directory, checked from
+ * outside.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -46,11 +47,18 @@ static void host_write(const char *name, const char *text)
 	close(fd);
 }
 
-static int simple(uint32_t opcode, uint64_t node, const void *args, size_t args_len, const char *name, const char *name2)
+static int simple(uint32_t opcode, uint64_t node, const void *args, size_t args_len, const char *name,
+		  const char *name2)
 {
 	struct fuse_entry_out out;
-	const struct fscall call = {.opcode = opcode, .node = node, .args = args, .args_len = args_len, .name = name,
-				    .name2 = name2, .out = &out, .out_room = sizeof(out)};
+	const struct fscall call = {.opcode = opcode,
+				    .node = node,
+				    .args = args,
+				    .args_len = args_len,
+				    .name = name,
+				    .name2 = name2,
+				    .out = &out,
+				    .out_room = sizeof(out)};
 	const int r = fscall(&c, &call);
 
 	return r < 0 ? r : 0;
@@ -130,8 +138,14 @@ static void test_owner(void)
 
 	const struct fuse_write_in in = {.fh = fh, .size = 1, .write_flags = FUSE_WRITE_KILL_SUIDGID};
 	struct fuse_write_out out;
-	const struct fscall kill_suid = {.opcode = FUSE_WRITE, .node = node, .args = &in, .args_len = sizeof(in),
-					 .data = "x", .data_len = 1, .out = &out, .out_room = sizeof(out)};
+	const struct fscall kill_suid = {.opcode = FUSE_WRITE,
+					 .node = node,
+					 .args = &in,
+					 .args_len = sizeof(in),
+					 .data = "x",
+					 .data_len = 1,
+					 .out = &out,
+					 .out_room = sizeof(out)};
 
 	CHECK_EQ(fscall(&c, &kill_suid), sizeof(out));
 	CHECK_EQ(host_stat("owned").st_mode, S_IFREG | 0755);
@@ -234,10 +248,10 @@ static void test_setattr(void)
 {
 	struct fuse_entry_out e;
 	struct fuse_attr_out out;
-	struct fuse_setattr_in in = {.valid = FATTR_MODE | FATTR_SIZE | FATTR_MTIME, .mode = 0600, .size = 3, .mtime = 1000,
-				     .mtimensec = 5};
-	struct fscall call = {.opcode = FUSE_SETATTR, .args = &in, .args_len = sizeof(in), .out = &out,
-			      .out_room = sizeof(out)};
+	struct fuse_setattr_in in = {
+		.valid = FATTR_MODE | FATTR_SIZE | FATTR_MTIME, .mode = 0600, .size = 3, .mtime = 1000, .mtimensec = 5};
+	struct fscall call = {
+		.opcode = FUSE_SETATTR, .args = &in, .args_len = sizeof(in), .out = &out, .out_room = sizeof(out)};
 
 	host_write("attr", "0123456789");
 	CHECK_EQ(fsc_lookup(&c, 1, "attr", &e), 0);
@@ -276,12 +290,20 @@ static void test_readdir(void)
 		snprintf(name, sizeof(name), "many/file%d", i);
 		host_write(name, "x");
 	}
-	const struct fscall open_call = {.opcode = FUSE_OPENDIR, .node = e.nodeid, .args = &open_in,
-					 .args_len = sizeof(open_in), .out = &opened, .out_room = sizeof(opened)};
+	const struct fscall open_call = {.opcode = FUSE_OPENDIR,
+					 .node = e.nodeid,
+					 .args = &open_in,
+					 .args_len = sizeof(open_in),
+					 .out = &opened,
+					 .out_room = sizeof(opened)};
 
 	CHECK_EQ(fscall(&c, &open_call), sizeof(opened));
 	in.fh = opened.fh;
-	struct fscall call = {.opcode = FUSE_READDIRPLUS, .node = e.nodeid, .args = &in, .args_len = sizeof(in), .out = buf,
+	struct fscall call = {.opcode = FUSE_READDIRPLUS,
+			      .node = e.nodeid,
+			      .args = &in,
+			      .args_len = sizeof(in),
+			      .out = buf,
 			      .out_room = sizeof(buf)};
 
 	while ((n = fscall(&c, &call)) > 0) {
@@ -349,8 +371,12 @@ static void test_combined(void)
 		snprintf(name, sizeof(name), "listed/%d", i);
 		host_write(name, "abcd");
 	}
-	struct fscall call = {.opcode = UM_FUSE_LIST, .node = dir.nodeid, .args = &list_in, .args_len = sizeof(list_in),
-			      .out = &list, .out_room = sizeof(list)};
+	struct fscall call = {.opcode = UM_FUSE_LIST,
+			      .node = dir.nodeid,
+			      .args = &list_in,
+			      .args_len = sizeof(list_in),
+			      .out = &list,
+			      .out_room = sizeof(list)};
 	const int n = fscall(&c, &call) - (int)sizeof(list.head);
 	int count = 0;
 
@@ -365,8 +391,12 @@ static void test_combined(void)
 
 	CHECK_EQ(fsc_lookup(&c, dir.nodeid, "3", &e), 0);
 	CHECK(e.attr.flags & UM_FUSE_ATTR_READABLE);
-	call = (struct fscall){.opcode = UM_FUSE_OPEN_READ, .node = e.nodeid, .args = &read_in,
-			       .args_len = sizeof(read_in), .out = &opened, .out_room = sizeof(opened)};
+	call = (struct fscall){.opcode = UM_FUSE_OPEN_READ,
+			       .node = e.nodeid,
+			       .args = &read_in,
+			       .args_len = sizeof(read_in),
+			       .out = &opened,
+			       .out_room = sizeof(opened)};
 	CHECK_EQ(fscall(&c, &call), sizeof(opened.open) + 3);
 	CHECK(memcmp(opened.data, "bcd", 3) == 0);
 	CHECK_EQ(fsc_read(&c, e.nodeid, opened.open.fh, 0, b, 3), 3);
@@ -385,8 +415,13 @@ static void test_xattr(void)
 
 	host_write("xattr", "");
 	CHECK_EQ(fsc_lookup(&c, 1, "xattr", &e), 0);
-	struct fscall call = {.opcode = FUSE_SETXATTR, .node = e.nodeid, .args = &set, .args_len = sizeof(set),
-			      .name = "user.a", .data = "val", .data_len = 3};
+	struct fscall call = {.opcode = FUSE_SETXATTR,
+			      .node = e.nodeid,
+			      .args = &set,
+			      .args_len = sizeof(set),
+			      .name = "user.a",
+			      .data = "val",
+			      .data_len = 3};
 
 	r = fscall(&c, &call);
 	if (r == -EOPNOTSUPP)
@@ -394,15 +429,24 @@ static void test_xattr(void)
 	CHECK_EQ(r, 0);
 	call.name = "security.capability";
 	CHECK_EQ(fscall(&c, &call), -EOPNOTSUPP);
-	call = (struct fscall){.opcode = FUSE_GETXATTR, .node = e.nodeid, .args = &get, .args_len = sizeof(get),
-			       .name = "user.a", .out = buf, .out_room = sizeof(buf)};
+	call = (struct fscall){.opcode = FUSE_GETXATTR,
+			       .node = e.nodeid,
+			       .args = &get,
+			       .args_len = sizeof(get),
+			       .name = "user.a",
+			       .out = buf,
+			       .out_room = sizeof(buf)};
 	CHECK_EQ(fscall(&c, &call), 3);
 	CHECK(memcmp(buf, "val", 3) == 0);
 	call.args = &ask;
 	call.out = &size;
 	CHECK_EQ(fscall(&c, &call), sizeof(size));
 	CHECK_EQ(size.size, 3);
-	call = (struct fscall){.opcode = FUSE_LISTXATTR, .node = e.nodeid, .args = &get, .args_len = sizeof(get), .out = buf,
+	call = (struct fscall){.opcode = FUSE_LISTXATTR,
+			       .node = e.nodeid,
+			       .args = &get,
+			       .args_len = sizeof(get),
+			       .out = buf,
 			       .out_room = sizeof(buf)};
 	CHECK_EQ(fscall(&c, &call), 7);
 	CHECK(memcmp(buf, "user.a", 7) == 0);
@@ -412,7 +456,8 @@ static void test_xattr(void)
 
 static int setlk(uint64_t node, uint64_t owner, uint32_t type, uint64_t start, uint64_t end, uint32_t flags)
 {
-	const struct fuse_lk_in in = {.owner = owner, .lk = {.start = start, .end = end, .type = type}, .lk_flags = flags};
+	const struct fuse_lk_in in = {
+		.owner = owner, .lk = {.start = start, .end = end, .type = type}, .lk_flags = flags};
 
 	return simple(FUSE_SETLK, node, &in, sizeof(in), NULL, NULL);
 }
@@ -439,8 +484,12 @@ static void test_locks(void)
 
 	const struct fuse_lk_in ask = {.owner = 3, .lk = {.start = 0, .end = 100, .type = F_RDLCK}};
 	struct fuse_lk_out answer;
-	const struct fscall getlk = {.opcode = FUSE_GETLK, .node = e.nodeid, .args = &ask, .args_len = sizeof(ask),
-				     .out = &answer, .out_room = sizeof(answer)};
+	const struct fscall getlk = {.opcode = FUSE_GETLK,
+				     .node = e.nodeid,
+				     .args = &ask,
+				     .args_len = sizeof(ask),
+				     .out = &answer,
+				     .out_room = sizeof(answer)};
 
 	CHECK_EQ(fscall(&c, &getlk), sizeof(answer));
 	CHECK_EQ(answer.lk.type, F_WRLCK);
@@ -469,17 +518,26 @@ static void test_more_file_ops(void)
 	const struct fuse_fsync_in fsync_in = {.fh = fh};
 
 	CHECK_EQ(simple(FUSE_FSYNC, node, &fsync_in, sizeof(fsync_in), NULL, NULL), 0);
-	const struct fuse_copy_file_range_in cp = {.fh_in = fh, .off_in = 10, .nodeid_out = node2, .fh_out = fh2, .len = 3};
+	const struct fuse_copy_file_range_in cp = {
+		.fh_in = fh, .off_in = 10, .nodeid_out = node2, .fh_out = fh2, .len = 3};
 	struct fuse_write_out copied;
-	const struct fscall copy = {.opcode = FUSE_COPY_FILE_RANGE, .node = node, .args = &cp, .args_len = sizeof(cp),
-				    .out = &copied, .out_room = sizeof(copied)};
+	const struct fscall copy = {.opcode = FUSE_COPY_FILE_RANGE,
+				    .node = node,
+				    .args = &cp,
+				    .args_len = sizeof(cp),
+				    .out = &copied,
+				    .out_room = sizeof(copied)};
 
 	CHECK_EQ(fscall(&c, &copy), sizeof(copied));
 	CHECK_EQ(fsc_read(&c, node2, fh2, 0, buf, sizeof(buf)), 3);
 	CHECK(memcmp(buf, "abc", 3) == 0);
 	const struct fuse_lseek_in hole = {.fh = fh2, .offset = 0, .whence = SEEK_HOLE};
-	const struct fscall seek = {.opcode = FUSE_LSEEK, .node = node2, .args = &hole, .args_len = sizeof(hole),
-				    .out = &where, .out_room = sizeof(where)};
+	const struct fscall seek = {.opcode = FUSE_LSEEK,
+				    .node = node2,
+				    .args = &hole,
+				    .args_len = sizeof(hole),
+				    .out = &where,
+				    .out_room = sizeof(where)};
 
 	CHECK_EQ(fscall(&c, &seek), sizeof(where));
 	CHECK_EQ(where.offset, 3);
@@ -488,8 +546,8 @@ static void test_more_file_ops(void)
 
 	const struct fuse_init_in init = {.major = 7, .minor = 38, .flags = ~0u};
 	struct fuse_init_out out;
-	const struct fscall init_call = {.opcode = FUSE_INIT, .args = &init, .args_len = sizeof(init), .out = &out,
-					 .out_room = sizeof(out)};
+	const struct fscall init_call = {
+		.opcode = FUSE_INIT, .args = &init, .args_len = sizeof(init), .out = &out, .out_room = sizeof(out)};
 
 	CHECK_EQ(fscall(&c, &init_call), sizeof(out));
 	CHECK_EQ(out.major, 7);

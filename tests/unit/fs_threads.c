@@ -55,9 +55,10 @@ static uint64_t next_random(struct test *t)
 }
 
 static const uint32_t opcodes[] = {
-	FUSE_LOOKUP,  FUSE_LOOKUP, FUSE_LOOKUP, FUSE_GETATTR, FUSE_CREATE, FUSE_MKDIR,	 FUSE_UNLINK,	 FUSE_RMDIR,
-	FUSE_RENAME2, FUSE_LINK,   FUSE_OPEN,	FUSE_READ,    FUSE_WRITE,  FUSE_RELEASE, FUSE_OPENDIR,	 FUSE_READDIR,
-	UM_FUSE_LIST, FUSE_SETLK,  FUSE_FLUSH,	FUSE_STATFS,  FUSE_FSYNC,  FUSE_FORGET,	 UM_FUSE_OPEN_READ,
+	FUSE_LOOKUP, FUSE_LOOKUP,  FUSE_LOOKUP,	 FUSE_GETATTR, FUSE_CREATE,	  FUSE_MKDIR,
+	FUSE_UNLINK, FUSE_RMDIR,   FUSE_RENAME2, FUSE_LINK,    FUSE_OPEN,	  FUSE_READ,
+	FUSE_WRITE,  FUSE_RELEASE, FUSE_OPENDIR, FUSE_READDIR, UM_FUSE_LIST,	  FUSE_SETLK,
+	FUSE_FLUSH,  FUSE_STATFS,  FUSE_FSYNC,	 FUSE_FORGET,  UM_FUSE_OPEN_READ,
 };
 
 static uint64_t some_node(struct test *t)
@@ -72,8 +73,8 @@ static void post(struct test *t, unsigned int slot)
 {
 	static const char *const names[] = {"a", "b", "c", "d", "e"};
 	uint8_t *request = t->vm.ram + SLOTS_GPA + slot * SLOT_BYTES, *args = request + sizeof(struct fuse_in_header);
-	struct fuse_in_header in = {.opcode = opcodes[next_random(t) % (sizeof(opcodes) / 4)], .unique = slot + 1,
-				    .nodeid = some_node(t)};
+	struct fuse_in_header in = {
+		.opcode = opcodes[next_random(t) % (sizeof(opcodes) / 4)], .unique = slot + 1, .nodeid = some_node(t)};
 	size_t len = 0;
 	const uint64_t fh = t->fh[next_random(t) % NODES];
 
@@ -88,8 +89,8 @@ static void post(struct test *t, unsigned int slot)
 		*(uint32_t *)(void *)args = 0755;
 		break;
 	case FUSE_RENAME2:
-		*(struct fuse_rename2_in *)(void *)args = (struct fuse_rename2_in){.newdir = some_node(t),
-										   .flags = next_random(t) % 3};
+		*(struct fuse_rename2_in *)(void *)args =
+			(struct fuse_rename2_in){.newdir = some_node(t), .flags = next_random(t) % 3};
 		len = sizeof(struct fuse_rename2_in);
 		break;
 	case FUSE_LINK:
@@ -97,8 +98,8 @@ static void post(struct test *t, unsigned int slot)
 		len = 8;
 		break;
 	case FUSE_SETLK:
-		*(struct fuse_lk_in *)(void *)args = (struct fuse_lk_in){.owner = next_random(t) % 3,
-									 .lk = {.end = 10, .type = (uint32_t)(next_random(t) % 3)}};
+		*(struct fuse_lk_in *)(void *)args = (struct fuse_lk_in){
+			.owner = next_random(t) % 3, .lk = {.end = 10, .type = (uint32_t)(next_random(t) % 3)}};
 		len = sizeof(struct fuse_lk_in);
 		break;
 	case FUSE_FORGET:
@@ -132,8 +133,8 @@ static void post(struct test *t, unsigned int slot)
 	}
 	in.len = (uint32_t)(sizeof(in) + len);
 	memcpy(request, &in, sizeof(in));
-	t->desc[slot * 2] = (struct virtq_desc){SLOTS_GPA + slot * SLOT_BYTES, in.len, VIRTQ_DESC_F_NEXT,
-						(uint16_t)(slot * 2 + 1)};
+	t->desc[slot * 2] =
+		(struct virtq_desc){SLOTS_GPA + slot * SLOT_BYTES, in.len, VIRTQ_DESC_F_NEXT, (uint16_t)(slot * 2 + 1)};
 	t->desc[slot * 2 + 1] = (struct virtq_desc){SLOTS_GPA + slot * SLOT_BYTES + 8192, 8192, VIRTQ_DESC_F_WRITE, 0};
 	t->opcode[slot] = in.opcode;
 	t->of_node[slot] = in.nodeid;

@@ -73,8 +73,8 @@ int fscall(struct fsclient *c, const struct fscall *call)
 	struct virtq_avail *avail = vm_gpa(&c->vm, q->avail, VIRTQ_AVAIL_BYTES(q->size));
 	const struct virtq_used *used = vm_gpa(&c->vm, q->used, VIRTQ_USED_BYTES(q->size));
 	uint8_t *request = c->vm.ram + REQUEST_GPA;
-	struct fuse_in_header in = {.opcode = call->opcode, .unique = ++c->unique, .nodeid = call->node, .uid = c->uid,
-				    .gid = c->gid};
+	struct fuse_in_header in = {
+		.opcode = call->opcode, .unique = ++c->unique, .nodeid = call->node, .uid = c->uid, .gid = c->gid};
 	struct fuse_out_header out;
 	size_t len = sizeof(in), room = sizeof(out) + call->out_room;
 	uint16_t seen = c->seen[forget];
@@ -129,7 +129,11 @@ int fsc_open(struct fsclient *c, uint64_t node, uint32_t flags, uint64_t *fh)
 {
 	const struct fuse_open_in in = {.flags = flags};
 	struct fuse_open_out out = {0};
-	const struct fscall call = {.opcode = FUSE_OPEN, .node = node, .args = &in, .args_len = sizeof(in), .out = &out,
+	const struct fscall call = {.opcode = FUSE_OPEN,
+				    .node = node,
+				    .args = &in,
+				    .args_len = sizeof(in),
+				    .out = &out,
 				    .out_room = sizeof(out)};
 	const int r = fscall(c, &call);
 
@@ -145,8 +149,13 @@ int fsc_create(struct fsclient *c, uint64_t dir, const char *name, uint32_t flag
 		struct fuse_entry_out entry;
 		struct fuse_open_out open;
 	} out = {0};
-	const struct fscall call = {.opcode = FUSE_CREATE, .node = dir, .args = &in, .args_len = sizeof(in), .name = name,
-				    .out = &out, .out_room = sizeof(out)};
+	const struct fscall call = {.opcode = FUSE_CREATE,
+				    .node = dir,
+				    .args = &in,
+				    .args_len = sizeof(in),
+				    .name = name,
+				    .out = &out,
+				    .out_room = sizeof(out)};
 	const int r = fscall(c, &call);
 
 	*node = out.entry.nodeid;
@@ -157,8 +166,8 @@ int fsc_create(struct fsclient *c, uint64_t dir, const char *name, uint32_t flag
 int fsc_read(struct fsclient *c, uint64_t node, uint64_t fh, uint64_t off, void *buf, uint32_t size)
 {
 	const struct fuse_read_in in = {.fh = fh, .offset = off, .size = size};
-	const struct fscall call = {.opcode = FUSE_READ, .node = node, .args = &in, .args_len = sizeof(in), .out = buf,
-				    .out_room = size};
+	const struct fscall call = {
+		.opcode = FUSE_READ, .node = node, .args = &in, .args_len = sizeof(in), .out = buf, .out_room = size};
 
 	return fscall(c, &call);
 }
@@ -167,8 +176,14 @@ int fsc_write(struct fsclient *c, uint64_t node, uint64_t fh, uint64_t off, cons
 {
 	const struct fuse_write_in in = {.fh = fh, .offset = off, .size = size};
 	struct fuse_write_out out = {0};
-	const struct fscall call = {.opcode = FUSE_WRITE, .node = node, .args = &in, .args_len = sizeof(in), .data = buf,
-				    .data_len = size, .out = &out, .out_room = sizeof(out)};
+	const struct fscall call = {.opcode = FUSE_WRITE,
+				    .node = node,
+				    .args = &in,
+				    .args_len = sizeof(in),
+				    .data = buf,
+				    .data_len = size,
+				    .out = &out,
+				    .out_room = sizeof(out)};
 	const int r = fscall(c, &call);
 
 	return r < 0 ? r : (int)out.size;
@@ -185,8 +200,8 @@ int fsc_release(struct fsclient *c, uint64_t node, uint64_t fh)
 void fsc_forget(struct fsclient *c, uint64_t node, uint64_t n)
 {
 	const struct fuse_forget_in in = {.nlookup = n};
-	const struct fscall call = {.opcode = FUSE_FORGET, .node = node, .args = &in, .args_len = sizeof(in),
-				    .no_reply = true};
+	const struct fscall call = {
+		.opcode = FUSE_FORGET, .node = node, .args = &in, .args_len = sizeof(in), .no_reply = true};
 
 	CHECK_EQ(fscall(c, &call), INT32_MIN);
 }
@@ -195,7 +210,11 @@ int fsc_getattr(struct fsclient *c, uint64_t node, struct fuse_attr *attr)
 {
 	const struct fuse_getattr_in in = {0};
 	struct fuse_attr_out out = {0};
-	const struct fscall call = {.opcode = FUSE_GETATTR, .node = node, .args = &in, .args_len = sizeof(in), .out = &out,
+	const struct fscall call = {.opcode = FUSE_GETATTR,
+				    .node = node,
+				    .args = &in,
+				    .args_len = sizeof(in),
+				    .out = &out,
 				    .out_room = sizeof(out)};
 	const int r = fscall(c, &call);
 

@@ -41,12 +41,13 @@ struct fscall {
 	size_t data_len;
 	void *out; /* reply without header */
 	size_t out_room;
-	uint32_t lie_len;  /* added to in.len */
-	size_t cut;	   /* bytes taken off the end of the request */
-	bool no_reply;	   /* no writable part */
+	uint32_t lie_len; /* added to in.len */
+	size_t cut;	  /* bytes taken off the end of the request */
+	bool no_reply;	  /* no writable part */
 };
 
-/* Carries out @call. Returns the length of the reply without header, or the negative errno in it; INT32_MIN: no reply. */
+/* Carries out @call. Returns the length of the reply without header, or the negative errno in it; INT32_MIN: no reply.
+ */
 int fscall(struct fsclient *c, const struct fscall *call);
 
 /* The usual ones. */

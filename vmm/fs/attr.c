@@ -2,8 +2,8 @@
 /*
  * Attributes: reading and changing them, links' targets, file system statistics; and opening a held file for data.
  *
- * Path descriptors are turned into data descriptors through /proc/self/fd, by numbers that we made; that is the only path
- * ever followed, and only for regular files and for changing mode and times.
+ * Path descriptors are turned into data descriptors through /proc/self/fd, by numbers that we made; that is the only
+ * path ever followed, and only for regular files and for changing mode and times.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +31,8 @@ static uint32_t attr_flags(const struct fs *fs, const struct statx *stx)
 {
 	if (!S_ISREG(stx->stx_mode))
 		return 0;
-	if ((fs->reads_all && stx->stx_uid != OVERFLOW_ID && stx->stx_gid != OVERFLOW_ID) || (stx->stx_mode & 0444) == 0444 || (stx->stx_uid == fs->euid && (stx->stx_mode & S_IRUSR)))
+	if ((fs->reads_all && stx->stx_uid != OVERFLOW_ID && stx->stx_gid != OVERFLOW_ID) ||
+	    (stx->stx_mode & 0444) == 0444 || (stx->stx_uid == fs->euid && (stx->stx_mode & S_IRUSR)))
 		return UM_FUSE_ATTR_READABLE;
 	return 0;
 }
@@ -158,7 +159,8 @@ void fs_kill_suidgid(int fd)
 		fchmod(fd, st.st_mode & 07777 & ~(mode_t)(S_ISUID | (st.st_mode & S_IXGRP ? S_ISGID : 0)));
 }
 
-/* Descriptor to ask about in.nodeid: that of the handle @fh, if wanted and good, else the node's. *@h to be put if set. */
+/* Descriptor to ask about in.nodeid: that of the handle @fh, if wanted and good, else the node's. *@h to be put if set.
+ */
 static int attr_fd(struct fs_req *req, bool use_fh, uint64_t fh, struct handle **h)
 {
 	*h = use_fh ? handle_get(req->fs, fh, req->node, HANDLE_FILE) : NULL;

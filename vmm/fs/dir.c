@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Directory listings. A directory handle is a host directory descriptor; its cookies are those of the host file system, so a
- * guest can go on at any entry it has seen. READDIRPLUS adds attributes and counts as a lookup of each entry.
+ * Directory listings. A directory handle is a host directory descriptor; its cookies are those of the host file system,
+ * so a guest can go on at any entry it has seen. READDIRPLUS adds attributes and counts as a lookup of each entry.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -101,7 +101,8 @@ static bool put_entry(struct out_buf *out, int dirfd, const struct dirent64 *d, 
 }
 
 /*
- * Lists directory @fd, whose position is *@pos, from @offset on into @out; updates *@pos. 1: there is no more; 0: there may be.
+ * Lists directory @fd, whose position is *@pos, from @offset on into @out; updates *@pos. 1: there is no more; 0: there
+ * may be.
  */
 static int list(int fd, uint64_t *pos, struct out_buf *out, uint64_t offset, enum listing kind)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Operations on open regular files. What is written goes from guest RAM to the host file in one system call; for reading see
- * read_to_guest().
+ * Operations on open regular files. What is written goes from guest RAM to the host file in one system call; for
+ * reading see read_to_guest().
  *
- * A file opened only for writing is opened for reading too where the host lets us: the guest's page cache must be able to
- * fill the rest of a page. Append and direct I/O are the guest's business; its offsets are explicit.
+ * A file opened only for writing is opened for reading too where the host lets us: the guest's page cache must be able
+ * to fill the rest of a page. Append and direct I/O are the guest's business; its offsets are explicit.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -81,8 +81,8 @@ static int spread(const struct fs_req *req, const struct iovec *iov, unsigned in
 }
 
 /*
- * Reads from @fd at @offset into guest memory. Pages of the guest's that are filled by reading are mostly fresh: through our
- * mapping each would cost a page fault (3 us), through a buffer and the RAM file half of that.
+ * Reads from @fd at @offset into guest memory. Pages of the guest's that are filled by reading are mostly fresh:
+ * through our mapping each would cost a page fault (3 us), through a buffer and the RAM file half of that.
  */
 static ssize_t read_to_guest(struct fs_req *req, int fd, const struct iovec *iov, unsigned int count, off_t offset)
 {
@@ -201,7 +201,8 @@ int fs_op_write(struct fs_req *req)
 	ssize_t n;
 
 	memcpy(&in, req->args, sizeof(in));
-	if (in.size > UM_FUSE_MAX_DATA || in.offset > (uint64_t)INT64_MAX - in.size || req->chain.out_bytes < data + in.size)
+	if (in.size > UM_FUSE_MAX_DATA || in.offset > (uint64_t)INT64_MAX - in.size ||
+	    req->chain.out_bytes < data + in.size)
 		return -EINVAL;
 	h = file_get(req, in.fh);
 	if (!h || !h->writable) {

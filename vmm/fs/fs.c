@@ -18,46 +18,45 @@
 #define TMPFS_TYPE 0x01021994
 
 /*
- * File system types with ordinary files in them (statfs.f_type). Everything else is refused: on proc, sysfs, cgroup, devtmpfs,
- * debugfs, tracefs, bpf, securityfs, nsfs... a "regular file" can be a way into the host kernel or into the VMM itself.
- * devtmpfs reports tmpfs's number; is_devtmpfs() tells them apart.
+ * File system types with ordinary files in them (statfs.f_type). Everything else is refused: on proc, sysfs, cgroup,
+ * devtmpfs, debugfs, tracefs, bpf, securityfs, nsfs... a "regular file" can be a way into the host kernel or into the
+ * VMM itself. devtmpfs reports tmpfs's number; is_devtmpfs() tells them apart.
  */
 static const uint32_t real_types[] = {
-	0xef53,	    /* ext2, ext3, ext4 */
-	0x58465342, /* xfs */
-	0x9123683e, /* btrfs */
-	TMPFS_TYPE,
-	0x858458f6, /* ramfs */
-	0x794c7630, /* overlay */
-	0x73717368, /* squashfs */
-	0xf2f52010, /* f2fs */
-	0xe0f5e1e2, /* erofs */
-	0x9660,	    /* iso9660 */
-	0x15013346, /* udf */
-	0x4d44,	    /* vfat */
-	0x2011bab0, /* exfat */
-	0x7366746e, /* ntfs3 */
-	0x6969,	    /* nfs */
-	0xfe534d42, /* smb2, smb3 */
-	0xff534d42, /* cifs */
-	0x65735546, /* fuse, virtiofs */
-	0x01021997, /* 9p */
-	0x2fc12fc1, /* zfs */
-	0xca451a4e, /* bcachefs */
-	0x00c36400, /* ceph */
-	0x3153464a, /* jfs */
-	0x3434,	    /* nilfs2 */
-	0x52654973, /* reiserfs */
-	0x786f4256, /* vboxsf */
-	0xbacbacbc, /* vmhgfs */
-	0x53464846, /* wslfs */
-	0x6a656a63, /* fakeowner: Docker Desktop */
-	0xf15f,	    /* ecryptfs */
-	0x0bd00bd0, /* lustre */
-	0x01161970, /* gfs2 */
-	0x7461636f, /* ocfs2 */
-	0x47504653, /* gpfs */
-	0x24051905, /* ubifs */
+	0xef53,			/* ext2, ext3, ext4 */
+	0x58465342,		/* xfs */
+	0x9123683e,		/* btrfs */
+	TMPFS_TYPE, 0x858458f6, /* ramfs */
+	0x794c7630,		/* overlay */
+	0x73717368,		/* squashfs */
+	0xf2f52010,		/* f2fs */
+	0xe0f5e1e2,		/* erofs */
+	0x9660,			/* iso9660 */
+	0x15013346,		/* udf */
+	0x4d44,			/* vfat */
+	0x2011bab0,		/* exfat */
+	0x7366746e,		/* ntfs3 */
+	0x6969,			/* nfs */
+	0xfe534d42,		/* smb2, smb3 */
+	0xff534d42,		/* cifs */
+	0x65735546,		/* fuse, virtiofs */
+	0x01021997,		/* 9p */
+	0x2fc12fc1,		/* zfs */
+	0xca451a4e,		/* bcachefs */
+	0x00c36400,		/* ceph */
+	0x3153464a,		/* jfs */
+	0x3434,			/* nilfs2 */
+	0x52654973,		/* reiserfs */
+	0x786f4256,		/* vboxsf */
+	0xbacbacbc,		/* vmhgfs */
+	0x53464846,		/* wslfs */
+	0x6a656a63,		/* fakeowner: Docker Desktop */
+	0xf15f,			/* ecryptfs */
+	0x0bd00bd0,		/* lustre */
+	0x01161970,		/* gfs2 */
+	0x7461636f,		/* ocfs2 */
+	0x47504653,		/* gpfs */
+	0x24051905,		/* ubifs */
 };
 
 static bool is_real_type(uint32_t type)
@@ -69,8 +68,8 @@ static bool is_real_type(uint32_t type)
 }
 
 /*
- * Is this the host's devtmpfs? There is one in the whole system, so its device number tells, if it is mounted where we can
- * see it. (Its nodes could not be opened anyway, but removed and re-owned.)
+ * Is this the host's devtmpfs? There is one in the whole system, so its device number tells, if it is mounted where we
+ * can see it. (Its nodes could not be opened anyway, but removed and re-owned.)
  */
 static bool is_devtmpfs(const struct statx *stx)
 {
@@ -213,11 +212,12 @@ void fs_free(struct fs *fs)
 }
 
 static const int syscalls[] = {
-	SYS_openat, SYS_openat2, SYS_statx, SYS_newfstatat, SYS_fstat, SYS_fstatfs, SYS_readlinkat,
-	SYS_getdents64, SYS_lseek, SYS_preadv, SYS_pwritev, SYS_pread64, SYS_pwrite64, SYS_ftruncate, SYS_fallocate, SYS_fsync, SYS_fdatasync,
-	SYS_syncfs, SYS_copy_file_range, SYS_fchmod, SYS_fchmodat, SYS_fchown, SYS_fchownat, SYS_utimensat, SYS_mkdirat,
-	SYS_mknodat, SYS_symlinkat, SYS_linkat, SYS_unlinkat, SYS_renameat2, SYS_fgetxattr, SYS_fsetxattr, SYS_flistxattr,
-	SYS_fremovexattr, SYS_fcntl, SYS_flock,
+	SYS_openat,	     SYS_openat2,    SYS_statx,	     SYS_newfstatat,   SYS_fstat,     SYS_fstatfs,
+	SYS_readlinkat,	     SYS_getdents64, SYS_lseek,	     SYS_preadv,       SYS_pwritev,   SYS_pread64,
+	SYS_pwrite64,	     SYS_ftruncate,  SYS_fallocate,  SYS_fsync,	       SYS_fdatasync, SYS_syncfs,
+	SYS_copy_file_range, SYS_fchmod,     SYS_fchmodat,   SYS_fchown,       SYS_fchownat,  SYS_utimensat,
+	SYS_mkdirat,	     SYS_mknodat,    SYS_symlinkat,  SYS_linkat,       SYS_unlinkat,  SYS_renameat2,
+	SYS_fgetxattr,	     SYS_fsetxattr,  SYS_flistxattr, SYS_fremovexattr, SYS_fcntl,     SYS_flock,
 };
 
 const int *fs_syscalls(size_t *count)

@@ -22,22 +22,22 @@ struct vm;
 
 /*
  * A server without exports. To be called in the process that will serve, while /proc is still mounted: it keeps
- * /proc/self/fd open (to turn held path descriptors into data descriptors) and raises the descriptor limit to the hard one.
- * Sets the process's umask to 0, since the guest applies its own. Returns 0 or a negative errno.
+ * /proc/self/fd open (to turn held path descriptors into data descriptors) and raises the descriptor limit to the hard
+ * one. Sets the process's umask to 0, since the guest applies its own. Returns 0 or a negative errno.
  */
 int fs_new(struct fs **out, struct vm *vm);
 
 /*
- * For a server in a user namespace that maps only the caller's ids: files of all others, whom the host then calls by its
- * overflow ids, are shown as root's (nearly all are). Changes nothing about what is allowed. Before fs_start().
+ * For a server in a user namespace that maps only the caller's ids: files of all others, whom the host then calls by
+ * its overflow ids, are shown as root's (nearly all are). Changes nothing about what is allowed. Before fs_start().
  */
 void fs_unmapped_is_root(struct fs *fs);
 
 /*
  * Exports the directory or regular file @fd (any descriptor, O_PATH suffices; the server takes it over on success).
- * Returns the node id of its root, counted from 1, or a negative errno: -EXDEV for a file system type that is not on the
- * list of real ones (proc, sysfs, cgroup... are never exported), -ENOTSUP for a file that is neither, -ENFILE beyond
- * FS_MAX_EXPORTS. Before fs_start().
+ * Returns the node id of its root, counted from 1, or a negative errno: -EXDEV for a file system type that is not on
+ * the list of real ones (proc, sysfs, cgroup... are never exported), -ENOTSUP for a file that is neither, -ENFILE
+ * beyond FS_MAX_EXPORTS. Before fs_start().
  */
 int fs_export(struct fs *fs, int fd, unsigned int flags);
 
@@ -45,9 +45,9 @@ int fs_export(struct fs *fs, int fd, unsigned int flags);
 int fs_attach(struct fs *fs, const struct um_boot_queue *requests, const struct um_boot_queue *hiprio);
 
 /*
- * Starts threads with all signals blocked: @workers that serve when the doorbell rings, and one beside each of the first vCPUs,
- * on its CPU, if the backend gives them bells of their own. @thread_init, if given, runs first in each (its seccomp filter).
- * Returns 0 or a negative errno.
+ * Starts threads with all signals blocked: @workers that serve when the doorbell rings, and one beside each of the
+ * first vCPUs, on its CPU, if the backend gives them bells of their own. @thread_init, if given, runs first in each
+ * (its seccomp filter). Returns 0 or a negative errno.
  */
 int fs_start(struct fs *fs, unsigned int workers, void (*thread_init)(void *), void *arg);
 
@@ -63,7 +63,8 @@ void fs_stop(struct fs *fs);
 /* Stops and frees everything. Accepts NULL. */
 void fs_free(struct fs *fs);
 
-/* System calls the workers make for files, for the jail's filter (what every thread needs not among them): *@count numbers. */
+/* System calls the workers make for files, for the jail's filter (what every thread needs not among them): *@count
+ * numbers. */
 const int *fs_syscalls(size_t *count);
 
 #endif

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Open files and directories of the guest. A file handle is slot + generation, so that a stale one is recognised; it counts
- * only together with the node it was opened on.
+ * Open files and directories of the guest. A file handle is slot + generation, so that a stale one is recognised; it
+ * counts only together with the node it was opened on.
  *
- * Lock: fs->lock. A handle held busy keeps its descriptor; a release while others use it takes effect with the last of them.
+ * Lock: fs->lock. A handle held busy keeps its descriptor; a release while others use it takes effect with the last of
+ * them.
  */
 #include <errno.h>
 #include <sys/mman.h>

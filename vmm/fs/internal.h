@@ -30,25 +30,25 @@ struct node_key {
 };
 
 /*
- * A file the guest knows about. All fields are protected by fs->lock, except where immutable. Lives while the guest knows it
- * (nlookup), an operation uses it (busy), or another node or handle refers to it (refs). Roots live forever.
+ * A file the guest knows about. All fields are protected by fs->lock, except where immutable. Lives while the guest
+ * knows it (nlookup), an operation uses it (busy), or another node or handle refers to it (refs). Roots live forever.
  */
 struct node {
-	uint64_t id;	       /* immutable; never used again */
-	struct node_key key;   /* immutable */
-	struct node *id_next;  /* hash chains */
+	uint64_t id;	      /* immutable; never used again */
+	struct node_key key;  /* immutable */
+	struct node *id_next; /* hash chains */
 	struct node *key_next;
-	bool key_hashed;       /* false once another file has taken over its numbers */
-	bool stub;	       /* immutable: a mount point of the host, shown as an empty directory */
-	bool unlinked;	       /* its name is gone: fd cannot be had again and stays */
+	bool key_hashed; /* false once another file has taken over its numbers */
+	bool stub;	 /* immutable: a mount point of the host, shown as an empty directory */
+	bool unlinked;	 /* its name is gone: fd cannot be had again and stays */
 	uint64_t nlookup;
 	unsigned int busy;
 	unsigned int refs;
-	unsigned int handles;  /* part of refs: open files */
-	struct node *parent;   /* counted; NULL for a root */
-	char *name;	       /* under parent, when last seen */
-	int fd;		       /* O_PATH; -1: to be opened when wanted. Stable while busy. */
-	struct list_head lru;  /* in fs->lru while fd is open and it is no root */
+	unsigned int handles; /* part of refs: open files */
+	struct node *parent;  /* counted; NULL for a root */
+	char *name;	      /* under parent, when last seen */
+	int fd;		      /* O_PATH; -1: to be opened when wanted. Stable while busy. */
+	struct list_head lru; /* in fs->lru while fd is open and it is no root */
 };
 
 enum handle_kind { HANDLE_FREE, HANDLE_FILE, HANDLE_DIR };
@@ -63,7 +63,7 @@ struct handle {
 	int fd;
 	struct node *node; /* counted */
 	uint32_t next_free;
-	pthread_mutex_t dir_lock;  /* HANDLE_DIR: the position of fd; taken without fs->lock */
+	pthread_mutex_t dir_lock; /* HANDLE_DIR: the position of fd; taken without fs->lock */
 	uint64_t dir_pos;
 };
 
@@ -94,7 +94,7 @@ struct fs_thread {
 struct fs {
 	/* Immutable after fs_start(). */
 	struct vm *vm;
-	int proc_fd; /* /proc/self/fd */
+	int proc_fd;	/* /proc/self/fd */
 	bool reads_all; /* we may read whatever there is */
 	uint32_t euid;
 	uint32_t unmapped_uid, unmapped_gid; /* shown as 0; FS_NO_ID: none */
@@ -113,8 +113,8 @@ struct fs {
 
 	pthread_mutex_t wake_lock; /* protects the next three; leaf */
 	pthread_cond_t wake;
-	bool bell;	    /* rung, and nobody has gone to look yet */
-	unsigned int idle;  /* workers waiting for it */
+	bool bell;	   /* rung, and nobody has gone to look yet */
+	unsigned int idle; /* workers waiting for it */
 	_Atomic bool stopping;
 
 	/* Nodes and handles. Leaf: nothing blocking is done under it. */
@@ -127,8 +127,8 @@ struct fs {
 	struct list_head lru; /* most recently used first */
 	unsigned int path_fds;
 	struct handle *handles; /* max_handles of them, reserved address space */
-	uint32_t handles_used;  /* slots ever used */
-	uint32_t handles_free;  /* list through next_free, ~0: empty */
+	uint32_t handles_used;	/* slots ever used */
+	uint32_t handles_free;	/* list through next_free, ~0: empty */
 	struct list_head lock_files;
 	unsigned int lock_file_count;
 };
@@ -141,9 +141,9 @@ struct fs_req {
 	struct virtq_chain chain;
 	struct fuse_in_header in;
 	size_t args_len;
-	struct node *node; /* in.nodeid, busy for the duration */
-	uint32_t written;  /* bytes of the reply, header included */
-	uint8_t *bounce;   /* FS_BOUNCE_BYTES, from the first read on; see file.c */
+	struct node *node;		       /* in.nodeid, busy for the duration */
+	uint32_t written;		       /* bytes of the reply, header included */
+	uint8_t *bounce;		       /* FS_BOUNCE_BYTES, from the first read on; see file.c */
 	_Alignas(8) uint8_t args[FS_ARGS_MAX]; /* our copy of what follows the header; the rest of the chain is data */
 };
 
@@ -159,11 +159,13 @@ void fs_reply(struct fs_req *req, const void *data, size_t len);
 void fs_reply_in_place(struct fs_req *req, size_t len);
 /* Room for data in the reply. */
 size_t fs_reply_room(const struct fs_req *req);
-/* The writable (or readable) bytes of the chain from @offset on, at most @len, as an iovec array. Returns how many entries. */
+/* The writable (or readable) bytes of the chain from @offset on, at most @len, as an iovec array. Returns how many
+ * entries. */
 unsigned int fs_data_in(const struct fs_req *req, size_t offset, size_t len, struct iovec *iov);
 unsigned int fs_data_out(const struct fs_req *req, size_t offset, size_t len, struct iovec *iov);
 /*
- * The string at byte *@pos of req->args, which it advances behind the NUL. NULL without a NUL or longer than @max bytes.
+ * The string at byte *@pos of req->args, which it advances behind the NUL. NULL without a NUL or longer than @max
+ * bytes.
  */
 const char *fs_arg_string(struct fs_req *req, size_t *pos, size_t max);
 /* As above, for one component of a path: NULL also for "", ".", ".." and with '/'. */
@@ -179,12 +181,13 @@ struct node *node_new_root(struct fs *fs, unsigned int export, int fd, const str
 struct node *node_get(struct fs *fs, uint64_t id);
 void node_put(struct fs *fs, struct node *node);
 /*
- * The node of the file with attributes @stx that was just seen as @name in @parent; one more nlookup, not busy. Returns its
- * id, or 0 when there is no memory or there are too many nodes.
+ * The node of the file with attributes @stx that was just seen as @name in @parent; one more nlookup, not busy. Returns
+ * its id, or 0 when there is no memory or there are too many nodes.
  */
 uint64_t node_intern(struct fs *fs, struct node *parent, const char *name, const struct statx *stx);
 void node_forget(struct fs *fs, uint64_t id, uint64_t nlookup);
-/* O_PATH descriptor of a busy node, valid as long as it is busy; or a negative errno (-ESTALE: it is not there any more). */
+/* O_PATH descriptor of a busy node, valid as long as it is busy; or a negative errno (-ESTALE: it is not there any
+ * more). */
 int node_fd(struct fs *fs, struct node *node);
 /* The known node of a file, busy; NULL if there is none. */
 struct node *node_find(struct fs *fs, unsigned int export, const struct statx *stx);
@@ -192,9 +195,10 @@ struct node *node_find(struct fs *fs, unsigned int export, const struct statx *s
 bool node_is_open(struct fs *fs, const struct node *node);
 /* After a rename: @node is now @name in @parent. */
 void node_moved(struct fs *fs, struct node *node, struct node *parent, const char *name);
-/* @name in @parent is gone. If that is where @node was last seen, its descriptor, if open, stays until it is forgotten. */
+/* @name in @parent is gone. If that is where @node was last seen, its descriptor, if open, stays until it is forgotten.
+ */
 void node_unlinked(struct fs *fs, struct node *node, const struct node *parent, const char *name);
-void node_ref(struct fs *fs, struct node *node);
+/* Drops one of node->refs. fs->lock held. */
 void node_unref_locked(struct fs *fs, struct node *node);
 
 /* handle.c */

@@ -2,9 +2,9 @@
 /*
  * Locks that reach the host, for trees others use at the same time.
  *
- * Each lock owner of a guest (a process for POSIX locks, an open file for flock) gets an open file description of its own on
- * the host file and takes its locks through that one (F_OFD_SETLK, flock), so the host sees exactly the owners the guest has.
- * No call here waits: who cannot have a lock is told so and asks again.
+ * Each lock owner of a guest (a process for POSIX locks, an open file for flock) gets an open file description of its
+ * own on the host file and takes its locks through that one (F_OFD_SETLK, flock), so the host sees exactly the owners
+ * the guest has. No call here waits: who cannot have a lock is told so and asks again.
  *
  * Lock: fs->lock for the list and the counts; the calls on a description are made without it, while it is busy.
  */
@@ -24,7 +24,7 @@ static struct lock_file *find(struct fs *fs, const struct node *node, uint64_t o
 {
 	struct lock_file *lf;
 
-	list_for_each_entry(lf, &fs->lock_files, link)
+	list_for_each_entry (lf, &fs->lock_files, link)
 		if (lf->node == node && lf->owner == owner && lf->flock == is_flock)
 			return lf;
 	return NULL;
@@ -106,7 +106,7 @@ void fs_locks_deinit(struct fs *fs)
 	struct lock_file *lf, *next;
 
 	pthread_mutex_lock(&fs->lock);
-	list_for_each_entry_safe(lf, next, &fs->lock_files, link)
+	list_for_each_entry_safe (lf, next, &fs->lock_files, link)
 		destroy(fs, lf);
 	pthread_mutex_unlock(&fs->lock);
 }

@@ -2,8 +2,9 @@
 /*
  * Operations on names: look up, create, remove, rename, link.
  *
- * Each takes one component, checked by fs_arg_name(), under a held directory, and never follows a link in it. Such a call
- * can leave the export only over a mount point; lookups see that by the mount id, the others fail on one (EBUSY, EXDEV).
+ * Each takes one component, checked by fs_arg_name(), under a held directory, and never follows a link in it. Such a
+ * call can leave the export only over a mount point; lookups see that by the mount id, the others fail on one (EBUSY,
+ * EXDEV).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -68,8 +69,8 @@ static gid_t new_gid(const struct fs_req *req, int dirfd)
 }
 
 /*
- * Gives the new file to the caller, as far as the VMM may (rootless: not at all, and the host's owner stays); puts back the
- * set-id bits that costs; fills the entry.
+ * Gives the new file to the caller, as far as the VMM may (rootless: not at all, and the host's owner stays); puts back
+ * the set-id bits that costs; fills the entry.
  */
 static int finish_new(struct fs_req *req, int dirfd, const char *name, mode_t mode, struct fuse_entry_out *out)
 {

@@ -3,8 +3,8 @@
  * The node table: which files the guest knows, by ids that are never used again.
  *
  * A node remembers where it was last seen (parent and name) and what makes it that file (struct node_key). An O_PATH
- * descriptor is opened when an operation wants one and kept in an LRU; when it has been dropped it is opened again from the
- * parent, one name, and counts only if it still is the same file. A node whose name is gone keeps its descriptor.
+ * descriptor is opened when an operation wants one and kept in an LRU; when it has been dropped it is opened again from
+ * the parent, one name, and counts only if it still is the same file. A node whose name is gone keeps its descriptor.
  *
  * Lock: fs->lock for everything; system calls are made without it on nodes held busy.
  * Invariant: parent chains end at a root and have no cycle; node_fd() depends on it (see adopt()).
@@ -13,7 +13,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <linux/openat2.h>
 #include <unistd.h>
@@ -42,17 +41,18 @@ static struct node_key key_of(unsigned int export, const struct statx *stx)
 		.ino = stx->stx_ino,
 		.dev_major = stx->stx_dev_major,
 		.dev_minor = stx->stx_dev_minor,
-		.btime_ns = (stx->stx_mask & STATX_BTIME) ?
-				    (uint64_t)stx->stx_btime.tv_sec * 1000000000u + stx->stx_btime.tv_nsec :
-				    0,
+		.btime_ns = (stx->stx_mask & STATX_BTIME)
+				    ? (uint64_t)stx->stx_btime.tv_sec * 1000000000u + stx->stx_btime.tv_nsec
+				    : 0,
 		.type = stx->stx_mode & S_IFMT,
-		.export = (uint16_t)export,
+		.export = (uint16_t) export,
 	};
 }
 
 static bool key_same_numbers(const struct node_key *a, const struct node_key *b)
 {
-	return a->ino == b->ino && a->dev_major == b->dev_major && a->dev_minor == b->dev_minor && a->export == b->export;
+	return a->ino == b->ino && a->dev_major == b->dev_major && a->dev_minor == b->dev_minor &&
+	       a->export == b->export;
 }
 
 static bool key_same(const struct node_key *a, const struct node_key *b)
@@ -280,13 +280,6 @@ bool node_is_open(struct fs *fs, const struct node *node)
 	return is_open;
 }
 
-void node_ref(struct fs *fs, struct node *node)
-{
-	pthread_mutex_lock(&fs->lock);
-	node->refs++;
-	pthread_mutex_unlock(&fs->lock);
-}
-
 void node_unref_locked(struct fs *fs, struct node *node)
 {
 	node->refs--;
@@ -294,8 +287,8 @@ void node_unref_locked(struct fs *fs, struct node *node)
 }
 
 /*
- * Records that @node was seen as @name in @parent. Host renames can make what we remember contradict itself: if @parent seems
- * to lie below @node, the old place is kept and will fail its identity check when it matters.
+ * Records that @node was seen as @name in @parent. Host renames can make what we remember contradict itself: if @parent
+ * seems to lie below @node, the old place is kept and will fail its identity check when it matters.
  */
 static void adopt(struct fs *fs, struct node *node, struct node *parent, const char *name)
 {

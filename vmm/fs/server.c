@@ -3,9 +3,9 @@
  * From chain to operation and back: checks a request's shape, copies its fixed part, finds its node, enforces read-only
  * exports, calls the operation from the table, writes the reply.
  *
- * Nothing here or in the operations reads guest memory twice for the same value: header and arguments are copied into struct
- * fs_req first; only file data and attribute values move directly, and are not interpreted.
- * A request that makes no sense gets an error; a ring that makes no sense ends the sandbox.
+ * Nothing here or in the operations reads guest memory twice for the same value: header and arguments are copied into
+ * struct fs_req first; only file data and attribute values move directly, and are not interpreted. A request that makes
+ * no sense gets an error; a ring that makes no sense ends the sandbox.
  */
 #include <errno.h>
 #include <string.h>
@@ -15,7 +15,7 @@
 #define OP_NO_NODE 0x1 /* in.nodeid means nothing */
 #define OP_CHANGES 0x2 /* refused on read-only exports */
 #define OP_NO_REPLY 0x4
-#define OP_SLOW 0x8    /* may wait for a disk or move much data: another worker should look at the rest of the queue */
+#define OP_SLOW 0x8 /* may wait for a disk or move much data: another worker should look at the rest of the queue */
 
 struct op {
 	int (*fn)(struct fs_req *req);

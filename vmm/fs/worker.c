@@ -2,9 +2,10 @@
 /*
  * Who serves the queues: one thread beside each vCPU, which its bell wakes, and a small pool for the common doorbell.
  *
- * A thread that found work takes requests until both queues are empty. Before one that may be slow, it hands on: its bell
- * goes to the common doorbell meanwhile, and if more is waiting already it wakes the pool. Replies become visible at once;
- * the interrupt for them is sent when there is nothing left to take, or after a few: a guest that sent a batch gets one.
+ * A thread that found work takes requests until both queues are empty. Before one that may be slow, it hands on: its
+ * bell goes to the common doorbell meanwhile, and if more is waiting already it wakes the pool. Replies become visible
+ * at once; the interrupt for them is sent when there is nothing left to take, or after a few: a guest that sent a batch
+ * gets one.
  *
  * Locks: queue_lock and wake_lock, both leaves; no request is worked on under either.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Extended attributes in the user.* name space of regular files and directories. Other name spaces mean something to the host
- * (capabilities, labels, overlay markers) and do not exist for a guest.
+ * Extended attributes in the user.* name space of regular files and directories. Other name spaces mean something to
+ * the host (capabilities, labels, overlay markers) and do not exist for a guest.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -2,13 +2,13 @@
 /*
  * Attributes: what we believe, for how long, and what a surprise means.
  *
- * The server's word is good for a second (not at all on shared mounts). While we hold dirty pages, size, times and blocks are
- * ours. Each change we make to content or size raises fi->version; a reply to a request that was made before such a change
- * says nothing about them. When size, mtime or ctime differ from what was seen last and we did not change the file, somebody
- * on the host did: cached pages go.
+ * The server's word is good for a second (not at all on shared mounts). While we hold dirty pages, size, times and
+ * blocks are ours. Each change we make to content or size raises fi->version; a reply to a request that was made before
+ * such a change says nothing about them. When size, mtime or ctime differ from what was seen last and we did not change
+ * the file, somebody on the host did: cached pages go.
  *
- * Locks: fields of the inode change under inode->lock; an update that finds it taken leaves them (and stays out of date, so
- * the next one tries again). fi->lock protects what we remember of the server.
+ * Locks: fields of the inode change under inode->lock; an update that finds it taken leaves them (and stays out of
+ * date, so the next one tries again). fi->lock protects what we remember of the server.
  */
 #include "fuse.h"
 
@@ -31,7 +31,7 @@ void fuse_changed(struct inode *i, bool content)
 
 static struct timespec64 ts(u64 s, u32 ns)
 {
-	return (struct timespec64){ (s64)s, ns };
+	return (struct timespec64){(s64)s, ns};
 }
 
 static bool ts_same(struct timespec64 a, u64 s, u32 ns)
@@ -149,12 +149,12 @@ int fuse_refresh(struct inode *i)
 	const u64 version = fuse_version(i);
 	const struct fuse_getattr_in in = {0};
 	struct fuse_attr_out out;
-	const struct fuse_call c = { .opcode = FUSE_GETATTR,
-				     .nodeid = fuse_i(i)->nodeid,
-				     .nr_in = 1,
-				     .in = { { &in, sizeof(in) } },
-				     .out = &out,
-				     .out_size = sizeof(out) };
+	const struct fuse_call c = {.opcode = FUSE_GETATTR,
+				    .nodeid = fuse_i(i)->nodeid,
+				    .nr_in = 1,
+				    .in = {{&in, sizeof(in)}},
+				    .out = &out,
+				    .out_size = sizeof(out)};
 	int err;
 
 	if (fuse_fresh(i))
@@ -196,15 +196,16 @@ static void set_time(struct fuse_setattr_in *in, const struct iattr *attr)
 }
 
 /*
- * The cache is cut before the host's file, so that write-back cannot put back what was cut off; if the host then refuses, the
- * old size is what the server says next.
+ * The cache is cut before the host's file, so that write-back cannot put back what was cut off; if the host then
+ * refuses, the old size is what the server says next.
  */
 static int truncate_pages(struct inode *inode, loff_t size)
 {
 	const loff_t old = inode->size;
 
 	if (size > old) {
-		/* What is dirty goes out under the old size; what a mapping left behind the end is not part of the file. */
+		/* What is dirty goes out under the old size; what a mapping left behind the end is not part of the
+		 * file. */
 		const int err = inode->mapping.nr_dirty ? mapping_writeback(&inode->mapping, 0, MAX_LFS_FILESIZE) : 0;
 
 		if (err)
@@ -222,12 +223,12 @@ int fuse_setattr(struct dentry *d, struct inode *inode, const struct iattr *attr
 {
 	struct fuse_setattr_in in = {0};
 	struct fuse_attr_out out;
-	const struct fuse_call c = { .opcode = FUSE_SETATTR,
-				     .nodeid = fuse_i(inode)->nodeid,
-				     .nr_in = 1,
-				     .in = { { &in, sizeof(in) } },
-				     .out = &out,
-				     .out_size = sizeof(out) };
+	const struct fuse_call c = {.opcode = FUSE_SETATTR,
+				    .nodeid = fuse_i(inode)->nodeid,
+				    .nr_in = 1,
+				    .in = {{&in, sizeof(in)}},
+				    .out = &out,
+				    .out_size = sizeof(out)};
 	int err = 0;
 
 	if (attr->valid & ATTR_MODE) {

@@ -2,9 +2,10 @@
 /*
  * Requests to the host file server over UM_QUEUE_FS, and forgets over UM_QUEUE_FS_HIPRIO.
  *
- * A request lies on the stack of who waits for it, or in a struct fuse_async; nothing is copied on the way: the chain names
- * the caller's own buffers. What needs no answer (forgets, releases) goes through the other queue, without interrupts and
- * mostly without ringing: the server looks there first whenever it looks. Forgets are collected and sent many at a time.
+ * A request lies on the stack of who waits for it, or in a struct fuse_async; nothing is copied on the way: the chain
+ * names the caller's own buffers. What needs no answer (forgets, releases) goes through the other queue, without
+ * interrupts and mostly without ringing: the server looks there first whenever it looks. Forgets are collected and sent
+ * many at a time.
  */
 #include "fuse.h"
 
@@ -64,10 +65,10 @@ ssize_t fuse_call(const struct fuse_call *c)
 		len += c->in[i].size;
 	}
 	fill_header(&h, c->opcode, c->nodeid, len);
-	out[0] = (struct virtq_buf){ &h, sizeof(h) };
-	in[0] = (struct virtq_buf){ &reply, sizeof(reply) };
+	out[0] = (struct virtq_buf){&h, sizeof(h)};
+	in[0] = (struct virtq_buf){&reply, sizeof(reply)};
 	if (c->out_size)
-		in[nin++] = (struct virtq_buf){ c->out, (u32)c->out_size };
+		in[nin++] = (struct virtq_buf){c->out, (u32)c->out_size};
 	return result(&reply, virtq_call(queue, out, nout, in, nin));
 }
 
@@ -83,14 +84,14 @@ int fuse_call_exact(const struct fuse_call *c)
 void fuse_send(struct fuse_async *a, u32 opcode, u64 nodeid, const struct virtq_buf *bufs, u32 nr_bufs)
 {
 	struct virtq_buf in[2 + FUSE_MAX_BUFS];
-	const struct virtq_buf out[2] = { { &a->in, sizeof(a->in) }, { &a->arg, (u32)a->arg_size } };
+	const struct virtq_buf out[2] = {{&a->in, sizeof(a->in)}, {&a->arg, (u32)a->arg_size}};
 	u32 nin = 0;
 
 	BUG_ON(nr_bufs > FUSE_MAX_BUFS);
 	fill_header(&a->in, opcode, nodeid, a->arg_size);
-	in[nin++] = (struct virtq_buf){ &a->out, sizeof(a->out) };
+	in[nin++] = (struct virtq_buf){&a->out, sizeof(a->out)};
 	if (opcode == UM_FUSE_OPEN_READ)
-		in[nin++] = (struct virtq_buf){ &a->open, sizeof(a->open) };
+		in[nin++] = (struct virtq_buf){&a->open, sizeof(a->open)};
 	memcpy(in + nin, bufs, nr_bufs * sizeof(*bufs));
 	virtq_submit_wait(queue, &a->vr, out, 2, in, nin + nr_bufs);
 }
@@ -102,7 +103,7 @@ void fuse_kick(void)
 
 int fuse_send_quiet(struct fuse_async *a, u32 opcode, u64 nodeid)
 {
-	const struct virtq_buf out[2] = { { &a->in, sizeof(a->in) }, { &a->arg, (u32)a->arg_size } };
+	const struct virtq_buf out[2] = {{&a->in, sizeof(a->in)}, {&a->arg, (u32)a->arg_size}};
 
 	fill_header(&a->in, opcode, nodeid, a->arg_size);
 	return virtq_submit(hiprio, &a->vr, out, 2, NULL, 0);
@@ -124,7 +125,8 @@ ssize_t fuse_result(const struct fuse_async *a)
 
 int fuse_write_bufs(const struct fuse_fh *fh, u64 offset, u32 size, const struct virtq_buf *bufs, u32 nr_bufs)
 {
-	const struct fuse_write_in arg = { .fh = fh->fh, .offset = offset, .size = size, .write_flags = FUSE_WRITE_CACHE };
+	const struct fuse_write_in arg = {
+		.fh = fh->fh, .offset = offset, .size = size, .write_flags = FUSE_WRITE_CACHE};
 	struct virtq_buf out[2 + FUSE_MAX_BUFS], in[2];
 	struct {
 		struct fuse_out_header h;
@@ -135,10 +137,10 @@ int fuse_write_bufs(const struct fuse_fh *fh, u64 offset, u32 size, const struct
 
 	BUG_ON(nr_bufs > FUSE_MAX_BUFS);
 	fill_header(&h, FUSE_WRITE, fh->nodeid, sizeof(arg) + size);
-	out[0] = (struct virtq_buf){ &h, sizeof(h) };
-	out[1] = (struct virtq_buf){ (void *)(u64)&arg, sizeof(arg) };
+	out[0] = (struct virtq_buf){&h, sizeof(h)};
+	out[1] = (struct virtq_buf){(void *)(u64)&arg, sizeof(arg)};
 	memcpy(out + 2, bufs, nr_bufs * sizeof(*bufs));
-	in[0] = (struct virtq_buf){ &reply, sizeof(reply) };
+	in[0] = (struct virtq_buf){&reply, sizeof(reply)};
 	n = result(&reply.h, virtq_call(queue, out, 2 + nr_bufs, in, 1));
 	if (n < 0)
 		return (int)n;
@@ -156,11 +158,12 @@ static void forgets_done(struct virtq_req *r)
 static void send_forgets(struct forgets *f)
 {
 	const size_t len = sizeof(f->batch) + f->batch.count * sizeof(f->one[0]);
-	const struct virtq_buf out = { &f->in, (u32)(sizeof(f->in) + len) };
+	const struct virtq_buf out = {&f->in, (u32)(sizeof(f->in) + len)};
 
 	fill_header(&f->in, FUSE_BATCH_FORGET, 0, len);
 	f->vr.done = forgets_done;
-	/* Forgetting to forget costs the server memory, nothing else: not worth waiting for, or the danger of it here. */
+	/* Forgetting to forget costs the server memory, nothing else: not worth waiting for, or the danger of it here.
+	 */
 	if (virtq_submit(hiprio, &f->vr, &out, 1, NULL, 0))
 		kfree(f);
 }
@@ -178,7 +181,7 @@ void fuse_forget(u64 nodeid, u64 nlookup)
 			collecting->batch = (struct fuse_batch_forget_in){0};
 	}
 	if (collecting) {
-		collecting->one[collecting->batch.count++] = (struct fuse_forget_one){ nodeid, nlookup };
+		collecting->one[collecting->batch.count++] = (struct fuse_forget_one){nodeid, nlookup};
 		if (collecting->batch.count == FORGET_BATCH) {
 			full = collecting;
 			collecting = NULL;
@@ -200,7 +203,7 @@ static int handshake(void)
 	};
 	struct fuse_init_out out;
 	const struct fuse_call c = {
-		.opcode = FUSE_INIT, .nr_in = 1, .in = { { &in, sizeof(in) } }, .out = &out, .out_size = sizeof(out) };
+		.opcode = FUSE_INIT, .nr_in = 1, .in = {{&in, sizeof(in)}}, .out = &out, .out_size = sizeof(out)};
 	const int err = fuse_call_exact(&c);
 
 	if (err)

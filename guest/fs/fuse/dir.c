@@ -2,19 +2,19 @@
 /*
  * Names: looking them up, believing them for a while, changing them.
  *
- * d->time says until when a name (or that there is none) may be believed; after that the next walk asks again. A name that
- * something is mounted on is always believed: what the host does below a mount is nobody's business.
+ * d->time says until when a name (or that there is none) may be believed; after that the next walk asks again. A name
+ * that something is mounted on is always believed: what the host does below a mount is nobody's business.
  */
 #include "fuse.h"
 
 static int lookup_at_server(struct inode *dir, const char *name, struct fuse_entry_out *out)
 {
-	const struct fuse_call c = { .opcode = FUSE_LOOKUP,
-				     .nodeid = fuse_i(dir)->nodeid,
-				     .nr_in = 1,
-				     .in = { { name, strlen(name) + 1 } },
-				     .out = out,
-				     .out_size = sizeof(*out) };
+	const struct fuse_call c = {.opcode = FUSE_LOOKUP,
+				    .nodeid = fuse_i(dir)->nodeid,
+				    .nr_in = 1,
+				    .in = {{name, strlen(name) + 1}},
+				    .out = out,
+				    .out_size = sizeof(*out)};
 	int err = fuse_call_exact(&c);
 
 	if (err == -ENFILE) {
@@ -118,17 +118,17 @@ static int make(struct inode *dir, struct dentry *d, struct fuse_call *c)
 
 static int fuse_create(struct inode *dir, struct dentry *d, umode_t mode, bool excl)
 {
-	const struct fuse_create_in in = { .flags = O_RDWR | O_CREAT | (excl ? O_EXCL : 0), .mode = mode };
+	const struct fuse_create_in in = {.flags = O_RDWR | O_CREAT | (excl ? O_EXCL : 0), .mode = mode};
 	struct {
 		struct fuse_entry_out entry;
 		struct fuse_open_out open;
 	} out;
-	const struct fuse_call c = { .opcode = FUSE_CREATE,
-				     .nodeid = fuse_i(dir)->nodeid,
-				     .nr_in = 2,
-				     .in = { { &in, sizeof(in) }, { d->name, d->name_len + 1 } },
-				     .out = &out,
-				     .out_size = sizeof(out) };
+	const struct fuse_call c = {.opcode = FUSE_CREATE,
+				    .nodeid = fuse_i(dir)->nodeid,
+				    .nr_in = 2,
+				    .in = {{&in, sizeof(in)}, {d->name, d->name_len + 1}},
+				    .out = &out,
+				    .out_size = sizeof(out)};
 	int err = fuse_call_exact(&c);
 
 	if (err == -EEXIST)
@@ -143,18 +143,16 @@ static int fuse_create(struct inode *dir, struct dentry *d, umode_t mode, bool e
 
 static int fuse_mknod(struct inode *dir, struct dentry *d, umode_t mode, u64 rdev)
 {
-	const struct fuse_mknod_in in = { .mode = mode };
-	struct fuse_call c = {
-		.opcode = FUSE_MKNOD, .nr_in = 2, .in = { { &in, sizeof(in) }, { d->name, d->name_len + 1 } } };
+	const struct fuse_mknod_in in = {.mode = mode};
+	struct fuse_call c = {.opcode = FUSE_MKNOD, .nr_in = 2, .in = {{&in, sizeof(in)}, {d->name, d->name_len + 1}}};
 
 	return make(dir, d, &c);
 }
 
 static int fuse_mkdir(struct inode *dir, struct dentry *d, umode_t mode)
 {
-	const struct fuse_mkdir_in in = { .mode = mode };
-	struct fuse_call c = {
-		.opcode = FUSE_MKDIR, .nr_in = 2, .in = { { &in, sizeof(in) }, { d->name, d->name_len + 1 } } };
+	const struct fuse_mkdir_in in = {.mode = mode};
+	struct fuse_call c = {.opcode = FUSE_MKDIR, .nr_in = 2, .in = {{&in, sizeof(in)}, {d->name, d->name_len + 1}}};
 
 	return make(dir, d, &c);
 }
@@ -162,16 +160,15 @@ static int fuse_mkdir(struct inode *dir, struct dentry *d, umode_t mode)
 static int fuse_symlink(struct inode *dir, struct dentry *d, const char *target)
 {
 	struct fuse_call c = {
-		.opcode = FUSE_SYMLINK, .nr_in = 2, .in = { { d->name, d->name_len + 1 }, { target, strlen(target) + 1 } } };
+		.opcode = FUSE_SYMLINK, .nr_in = 2, .in = {{d->name, d->name_len + 1}, {target, strlen(target) + 1}}};
 
 	return make(dir, d, &c);
 }
 
 static int fuse_link(struct dentry *old, struct inode *dir, struct dentry *d)
 {
-	const struct fuse_link_in in = { .oldnodeid = fuse_i(old->inode)->nodeid };
-	struct fuse_call c = {
-		.opcode = FUSE_LINK, .nr_in = 2, .in = { { &in, sizeof(in) }, { d->name, d->name_len + 1 } } };
+	const struct fuse_link_in in = {.oldnodeid = fuse_i(old->inode)->nodeid};
+	struct fuse_call c = {.opcode = FUSE_LINK, .nr_in = 2, .in = {{&in, sizeof(in)}, {d->name, d->name_len + 1}}};
 
 	fuse_changed(old->inode, false);
 	return make(dir, d, &c);
@@ -180,7 +177,7 @@ static int fuse_link(struct dentry *old, struct inode *dir, struct dentry *d)
 static int remove_name(struct inode *dir, struct dentry *d, u32 opcode)
 {
 	const struct fuse_call c = {
-		.opcode = opcode, .nodeid = fuse_i(dir)->nodeid, .nr_in = 1, .in = { { d->name, d->name_len + 1 } } };
+		.opcode = opcode, .nodeid = fuse_i(dir)->nodeid, .nr_in = 1, .in = {{d->name, d->name_len + 1}}};
 	const int err = fuse_call_exact(&c);
 
 	if (err == -ENOENT)
@@ -214,13 +211,12 @@ static int fuse_rmdir(struct inode *dir, struct dentry *d)
 
 static int fuse_rename(struct inode *odir, struct dentry *od, struct inode *ndir, struct dentry *nd, u32 flags)
 {
-	const struct fuse_rename2_in in = { .newdir = fuse_i(ndir)->nodeid, .flags = flags };
+	const struct fuse_rename2_in in = {.newdir = fuse_i(ndir)->nodeid, .flags = flags};
 	const struct fuse_call c = {
 		.opcode = FUSE_RENAME2,
 		.nodeid = fuse_i(odir)->nodeid,
 		.nr_in = 3,
-		.in = { { &in, sizeof(in) }, { od->name, od->name_len + 1 }, { nd->name, nd->name_len + 1 } }
-	};
+		.in = {{&in, sizeof(in)}, {od->name, od->name_len + 1}, {nd->name, nd->name_len + 1}}};
 	int err;
 
 	if (flags & RENAME_WHITEOUT)
@@ -257,7 +253,7 @@ static char *fuse_readlink(struct dentry *d, struct inode *inode, struct path *j
 	if (!target)
 		return ERR_PTR(-ENOMEM);
 	const struct fuse_call c = {
-		.opcode = FUSE_READLINK, .nodeid = fuse_i(inode)->nodeid, .out = target, .out_size = UM_FUSE_MAX_LINK };
+		.opcode = FUSE_READLINK, .nodeid = fuse_i(inode)->nodeid, .out = target, .out_size = UM_FUSE_MAX_LINK};
 
 	n = fuse_call(&c);
 	if (n <= 0) {

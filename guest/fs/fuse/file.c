@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Regular files. Reading and writing go through the page cache; what is written goes to the host when a writer closes, on
- * fsync, when memory is short or after some seconds, and at once on shared mounts. Closing is the point because that is when
- * others, on the host too, may expect to see it, and because an error can still be told.
+ * Regular files. Reading and writing go through the page cache; what is written goes to the host when a writer closes,
+ * on fsync, when memory is short or after some seconds, and at once on shared mounts. Closing is the point because that
+ * is when others, on the host too, may expect to see it, and because an error can still be told.
  */
 #include "../internal.h"
 #include "fuse.h"
@@ -18,8 +18,8 @@ static bool is_shared(const struct file *f)
 }
 
 /*
- * f->private is a handle that the open file keeps, so that it stays readable whatever happens to the name on the host. A file
- * that nobody has read yet may have none.
+ * f->private is a handle that the open file keeps, so that it stays readable whatever happens to the name on the host.
+ * A file that nobody has read yet may have none.
  */
 static int fuse_open(struct inode *inode, struct file *f)
 {
@@ -28,8 +28,8 @@ static int fuse_open(struct inode *inode, struct file *f)
 
 	if (err)
 		return err;
-	fh = !may_write(f) && fuse_i(inode)->readable ? fuse_fh_existing(inode, false) :
-							fuse_fh_open(inode, may_write(f));
+	fh = !may_write(f) && fuse_i(inode)->readable ? fuse_fh_existing(inode, false)
+						      : fuse_fh_open(inode, may_write(f));
 	if (IS_ERR(fh))
 		return (int)PTR_ERR(fh);
 	f->private = fh;
@@ -148,9 +148,8 @@ static int fuse_fsync(struct file *f, loff_t start, loff_t end, bool datasync)
 
 	if (err)
 		return err;
-	const struct fuse_fsync_in in = { .fh = fh->fh, .fsync_flags = datasync ? FUSE_FSYNC_FDATASYNC : 0 };
-	const struct fuse_call c = {
-		.opcode = FUSE_FSYNC, .nodeid = fh->nodeid, .nr_in = 1, .in = { { &in, sizeof(in) } } };
+	const struct fuse_fsync_in in = {.fh = fh->fh, .fsync_flags = datasync ? FUSE_FSYNC_FDATASYNC : 0};
+	const struct fuse_call c = {.opcode = FUSE_FSYNC, .nodeid = fh->nodeid, .nr_in = 1, .in = {{&in, sizeof(in)}}};
 	return fuse_call_exact(&c);
 }
 
@@ -159,10 +158,9 @@ static int fuse_fsync(struct file *f, loff_t start, loff_t end, bool datasync)
 static int fuse_fallocate(struct file *f, int mode, loff_t off, loff_t len)
 {
 	const struct fuse_fh *fh = f->private;
-	const struct fuse_fallocate_in in = {
-		.fh = fh->fh, .offset = (u64)off, .length = (u64)len, .mode = (u32)mode };
+	const struct fuse_fallocate_in in = {.fh = fh->fh, .offset = (u64)off, .length = (u64)len, .mode = (u32)mode};
 	const struct fuse_call c = {
-		.opcode = FUSE_FALLOCATE, .nodeid = fh->nodeid, .nr_in = 1, .in = { { &in, sizeof(in) } } };
+		.opcode = FUSE_FALLOCATE, .nodeid = fh->nodeid, .nr_in = 1, .in = {{&in, sizeof(in)}}};
 	struct inode *i = f->inode;
 	int err;
 
@@ -202,14 +200,14 @@ static loff_t fuse_llseek(struct file *f, loff_t off, int whence)
 	fh = file_fh(f);
 	if (IS_ERR(fh))
 		return PTR_ERR(fh);
-	const struct fuse_lseek_in in = { .fh = fh->fh, .offset = (u64)off, .whence = (u32)whence };
+	const struct fuse_lseek_in in = {.fh = fh->fh, .offset = (u64)off, .whence = (u32)whence};
 	struct fuse_lseek_out out;
-	const struct fuse_call c = { .opcode = FUSE_LSEEK,
-				     .nodeid = fh->nodeid,
-				     .nr_in = 1,
-				     .in = { { &in, sizeof(in) } },
-				     .out = &out,
-				     .out_size = sizeof(out) };
+	const struct fuse_call c = {.opcode = FUSE_LSEEK,
+				    .nodeid = fh->nodeid,
+				    .nr_in = 1,
+				    .in = {{&in, sizeof(in)}},
+				    .out = &out,
+				    .out_size = sizeof(out)};
 
 	err = mapping_writeback(&i->mapping, 0, MAX_LFS_FILESIZE);
 	if (!err)

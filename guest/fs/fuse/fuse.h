@@ -43,25 +43,25 @@ struct fuse_fh {
 /* inode->private. */
 struct fuse_inode {
 	struct inode *inode;
-	u64 nodeid;                 /* immutable */
-	u64 nlookup;                /* fuse_lock: what the server counts for us */
+	u64 nodeid;		    /* immutable */
+	u64 nlookup;		    /* fuse_lock: what the server counts for us */
 	struct list_head hash_link; /* fuse_lock */
-	bool submount;              /* immutable: an empty directory to mount over */
-	bool readable;              /* the server has said that it can be opened for reading */
+	bool submount;		    /* immutable: an empty directory to mount over */
+	bool readable;		    /* the server has said that it can be opened for reading */
 
 	spinlock_t lock;
-	struct fuse_fh *ro;         /* lock: kept while the inode is cached */
-	struct fuse_fh *rw;         /* lock: kept while somebody writes */
-	u32 openers;                /* lock: open files */
-	u32 writers;                /* lock: those that may write */
-	u32 lazy;                   /* lock: open files that have no handle yet */
+	struct fuse_fh *ro;	    /* lock: kept while the inode is cached */
+	struct fuse_fh *rw;	    /* lock: kept while somebody writes */
+	u32 openers;		    /* lock: open files */
+	u32 writers;		    /* lock: those that may write */
+	u32 lazy;		    /* lock: open files that have no handle yet */
 	struct list_head idle_link; /* fuse_lock: inodes that keep a read handle */
 
 	/* Attributes as the server told them last; see attr.c. lock. */
 	ktime_t valid_until;
-	u64 version;                /* counts our own changes of size and content */
-	u32 writing;                /* write-backs under way */
-	bool own_change;            /* we changed something since `seen` was taken */
+	u64 version;	 /* counts our own changes of size and content */
+	u32 writing;	 /* write-backs under way */
+	bool own_change; /* we changed something since `seen` was taken */
 	struct {
 		u64 size, mtime, ctime;
 		u32 mtimensec, ctimensec;
@@ -98,7 +98,7 @@ struct fuse_call {
 	u64 nodeid;
 	u32 nr_in;
 	struct fuse_arg in[FUSE_MAX_IN]; /* sent one after the other */
-	void *out;                       /* where the reply goes, without its header */
+	void *out;			 /* where the reply goes, without its header */
 	size_t out_size;
 };
 
@@ -108,15 +108,15 @@ ssize_t fuse_call(const struct fuse_call *c);
 int fuse_call_exact(const struct fuse_call *c);
 
 /*
- * Sends a request whose reply's data goes to @bufs (page memory, at most FUSE_MAX_BUFS). a->vr.done is called when it is
- * there. Sleeps only while the ring is full. The caller rings with fuse_kick().
+ * Sends a request whose reply's data goes to @bufs (page memory, at most FUSE_MAX_BUFS). a->vr.done is called when it
+ * is there. Sleeps only while the ring is full. The caller rings with fuse_kick().
  */
 #define FUSE_MAX_BUFS 120
 void fuse_send(struct fuse_async *a, u32 opcode, u64 nodeid, const struct virtq_buf *bufs, u32 nr_bufs);
 void fuse_kick(void);
 /*
- * Sends a request whose reply nobody wants, beside the others; it may overtake them. -EAGAIN: no room now. Any context. The
- * server sees it with the next request, or at once with fuse_kick_quiet().
+ * Sends a request whose reply nobody wants, beside the others; it may overtake them. -EAGAIN: no room now. Any context.
+ * The server sees it with the next request, or at once with fuse_kick_quiet().
  */
 int fuse_send_quiet(struct fuse_async *a, u32 opcode, u64 nodeid);
 void fuse_kick_quiet(void);
@@ -137,7 +137,8 @@ void fuse_attr_update(struct inode *i, const struct fuse_attr *a, u64 valid, u64
 /* The same when inode->lock is held for writing and the request itself changed the file. */
 void fuse_attr_update_own(struct inode *i, const struct fuse_attr *a, u64 valid);
 u64 fuse_version(struct inode *i);
-/* We have changed the file's content or size (content) or something about it: what the server says next is no surprise. */
+/* We have changed the file's content or size (content) or something about it: what the server says next is no surprise.
+ */
 void fuse_changed(struct inode *i, bool content);
 /* Asks the server if what we know is too old. */
 int fuse_refresh(struct inode *i);
@@ -176,7 +177,8 @@ struct fuse_fh *fuse_fh_existing(struct inode *i, bool write);
 void fuse_fh_opened(struct inode *i, u64 fh);
 /* The handle a CREATE came with: kept for the open that follows. */
 void fuse_fh_adopt(struct inode *i, u64 fh);
-/* Counts open files, those that may write and those without a handle. The handle for writing goes with the last writer. */
+/* Counts open files, those that may write and those without a handle. The handle for writing goes with the last writer.
+ */
 void fuse_count_open(struct inode *i, s32 openers, s32 writers, s32 lazy);
 /* The name is about to go: files that are open without a handle get one now, while there is a name. */
 void fuse_fh_hold(struct inode *i);

@@ -2,10 +2,10 @@
 /*
  * Files open at the server.
  *
- * An open file of the guest needs no server file of its own: offsets are explicit, so all opens of an inode share one handle
- * for reading and one for writing (which reads too). The one for reading stays with the inode after the last close, so that
- * opening a file again costs nothing; the oldest such handles are closed when there are many. The one for writing goes with
- * the last writer: a host that holds a file open for writing cannot execute it.
+ * An open file of the guest needs no server file of its own: offsets are explicit, so all opens of an inode share one
+ * handle for reading and one for writing (which reads too). The one for reading stays with the inode after the last
+ * close, so that opening a file again costs nothing; the oldest such handles are closed when there are many. The one
+ * for writing goes with the last writer: a host that holds a file open for writing cannot execute it.
  *
  * Opening for reading what the server says it can read is put off: the first read brings the handle along.
  */
@@ -15,8 +15,8 @@
 #define MAX_IDLE 512
 
 static spinlock_t idle_lock = SPINLOCK_INIT; /* outer to fi->lock */
-static LIST_HEAD(idle); /* idle_lock: oldest first */
-static u32 nr_idle;     /* idle_lock */
+static LIST_HEAD(idle);			     /* idle_lock: oldest first */
+static u32 nr_idle;			     /* idle_lock */
 
 struct fuse_fh *fuse_fh_get(struct fuse_fh *fh)
 {
@@ -32,7 +32,7 @@ static void release_done(struct virtq_req *r)
 /* Sends the release. False: no room in the ring. */
 static bool send_release(struct fuse_fh *fh)
 {
-	fh->release.arg.release = (struct fuse_release_in){ .fh = fh->fh };
+	fh->release.arg.release = (struct fuse_release_in){.fh = fh->fh};
 	fh->release.arg_size = sizeof(fh->release.arg.release);
 	fh->release.vr.done = release_done;
 	return fuse_send_quiet(&fh->release, FUSE_RELEASE, fh->nodeid) == 0;
@@ -87,14 +87,14 @@ static struct fuse_fh *fh_new(u64 nodeid, u64 nr, bool writable)
 
 static struct fuse_fh *open_at_server(struct inode *i, bool write)
 {
-	const struct fuse_open_in in = { .flags = write ? O_RDWR : O_RDONLY };
+	const struct fuse_open_in in = {.flags = write ? O_RDWR : O_RDONLY};
 	struct fuse_open_out out;
-	const struct fuse_call c = { .opcode = FUSE_OPEN,
-				     .nodeid = fuse_i(i)->nodeid,
-				     .nr_in = 1,
-				     .in = { { &in, sizeof(in) } },
-				     .out = &out,
-				     .out_size = sizeof(out) };
+	const struct fuse_call c = {.opcode = FUSE_OPEN,
+				    .nodeid = fuse_i(i)->nodeid,
+				    .nr_in = 1,
+				    .in = {{&in, sizeof(in)}},
+				    .out = &out,
+				    .out_size = sizeof(out)};
 	const int err = fuse_call_exact(&c);
 	struct fuse_fh *fh;
 

@@ -2,11 +2,11 @@
 /*
  * Super blocks and inodes of host trees: identity and life.
  *
- * An inode is found by node id, which the server never uses twice, so host files that replace one another under one name or
- * number are different inodes here. An inode that loses its last reference tells the server to forget it.
+ * An inode is found by node id, which the server never uses twice, so host files that replace one another under one
+ * name or number are different inodes here. An inode that loses its last reference tells the server to forget it.
  *
- * Lock: fuse_lock protects the table and the lookup counts. An inode whose count is 0 is dying and does not count as found;
- * the same file may get a second inode meanwhile, and the server's count is the sum of both.
+ * Lock: fuse_lock protects the table and the lookup counts. An inode whose count is 0 is dying and does not count as
+ * found; the same file may get a second inode meanwhile, and the server's count is the sum of both.
  */
 #include <gk/init.h>
 
@@ -31,7 +31,7 @@ static struct inode *find(const struct super *sb, u64 nodeid)
 {
 	struct fuse_inode *fi;
 
-	list_for_each_entry(fi, bucket(nodeid), hash_link)
+	list_for_each_entry (fi, bucket(nodeid), hash_link)
 		if (fi->nodeid == nodeid && fi->inode->sb == sb && refcount_inc_not_zero(&fi->inode->refs))
 			return fi->inode;
 	return NULL;
@@ -152,7 +152,7 @@ static int statfs(struct super *sb, struct statfs64 *st)
 {
 	struct fuse_statfs_out out;
 	const struct fuse_call c = {
-		.opcode = FUSE_STATFS, .nodeid = fuse_s(sb)->root_node, .out = &out, .out_size = sizeof(out) };
+		.opcode = FUSE_STATFS, .nodeid = fuse_s(sb)->root_node, .out = &out, .out_size = sizeof(out)};
 	const int err = fuse_call_exact(&c);
 
 	if (err)
@@ -175,7 +175,7 @@ static int sync(struct super *sb)
 {
 	const struct fuse_syncfs_in in = {0};
 	const struct fuse_call c = {
-		.opcode = FUSE_SYNCFS, .nodeid = fuse_s(sb)->root_node, .nr_in = 1, .in = { { &in, sizeof(in) } } };
+		.opcode = FUSE_SYNCFS, .nodeid = fuse_s(sb)->root_node, .nr_in = 1, .in = {{&in, sizeof(in)}}};
 	const int err = fuse_call_exact(&c);
 
 	return err == -ENOTDIR ? 0 : err; /* an export that is a file */
@@ -219,9 +219,13 @@ static int fill_super(struct super *sb, u64 node, bool read_only)
 {
 	const struct fuse_getattr_in in = {0};
 	struct fuse_attr_out out;
-	const struct fuse_call c = { .opcode = FUSE_GETATTR, .nodeid = node, .nr_in = 1, .in = { { &in, sizeof(in) } },
-				     .out = &out, .out_size = sizeof(out) };
-	struct fuse_entry_out e = { .nodeid = node };
+	const struct fuse_call c = {.opcode = FUSE_GETATTR,
+				    .nodeid = node,
+				    .nr_in = 1,
+				    .in = {{&in, sizeof(in)}},
+				    .out = &out,
+				    .out_size = sizeof(out)};
+	struct fuse_entry_out e = {.nodeid = node};
 	struct fuse_super *fs = kzalloc(sizeof(*fs));
 	struct inode *root;
 	int err;
@@ -273,7 +277,7 @@ static struct super *fuse_mount(struct fs_type *type, u32 flags, const char *sou
 	return sb;
 }
 
-static struct fs_type fuse_type = { .name = "virtiofs", .mount = fuse_mount, .nodev = true };
+static struct fs_type fuse_type = {.name = "virtiofs", .mount = fuse_mount, .nodev = true};
 
 void fuse_init(void)
 {

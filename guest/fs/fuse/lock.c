@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Locks on shared mounts: the server's word decides, since others on the host lock the same files. Each owner here is an owner
- * there, so conflicts between programs of the sandbox are found there too; what was granted is also kept here, for F_GETLK and
- * for the end of a file. On all other mounts locks stay in the sandbox.
+ * Locks on shared mounts: the server's word decides, since others on the host lock the same files. Each owner here is
+ * an owner there, so conflicts between programs of the sandbox are found there too; what was granted is also kept here,
+ * for F_GETLK and for the end of a file. On all other mounts locks stay in the sandbox.
  *
  * The server does not wait: who wants to wait asks again, first soon, then every 50 ms. Deadlocks are not found.
  */
@@ -22,7 +22,7 @@ static struct fuse_lk_in request(const struct file_lock *fl, u32 flags)
 {
 	return (struct fuse_lk_in){
 		.owner = (u64)fl->owner,
-		.lk = { .start = (u64)fl->start, .end = (u64)fl->end, .type = fl->type },
+		.lk = {.start = (u64)fl->start, .end = (u64)fl->end, .type = fl->type},
 		.lk_flags = flags,
 	};
 }
@@ -31,7 +31,7 @@ static int set_once(struct file *f, const struct file_lock *fl, u32 flags)
 {
 	const struct fuse_lk_in in = request(fl, flags);
 	const struct fuse_call c = {
-		.opcode = FUSE_SETLK, .nodeid = fuse_i(f->inode)->nodeid, .nr_in = 1, .in = { { &in, sizeof(in) } } };
+		.opcode = FUSE_SETLK, .nodeid = fuse_i(f->inode)->nodeid, .nr_in = 1, .in = {{&in, sizeof(in)}}};
 
 	return fuse_call_exact(&c);
 }
@@ -57,12 +57,12 @@ static int get(struct file *f, struct file_lock *fl)
 {
 	const struct fuse_lk_in in = request(fl, 0);
 	struct fuse_lk_out out;
-	const struct fuse_call c = { .opcode = FUSE_GETLK,
-				     .nodeid = fuse_i(f->inode)->nodeid,
-				     .nr_in = 1,
-				     .in = { { &in, sizeof(in) } },
-				     .out = &out,
-				     .out_size = sizeof(out) };
+	const struct fuse_call c = {.opcode = FUSE_GETLK,
+				    .nodeid = fuse_i(f->inode)->nodeid,
+				    .nr_in = 1,
+				    .in = {{&in, sizeof(in)}},
+				    .out = &out,
+				    .out_size = sizeof(out)};
 	const int err = fuse_call_exact(&c);
 
 	if (err)

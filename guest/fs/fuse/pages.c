@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The page cache's way to the server: pages are filled and written straight by the VMM, in one request per run. Neighbouring
- * pages that are neighbours in RAM too are one buffer.
+ * The page cache's way to the server: pages are filled and written straight by the VMM, in one request per run.
+ * Neighbouring pages that are neighbours in RAM too are one buffer.
  *
  * Reads do not wait: pages stay locked until the reply, which unlocks them. Writes do.
  */
@@ -29,7 +29,7 @@ static u32 gather(struct page **p, u32 nr, struct virtq_buf *bufs, u32 *nr_bufs)
 		}
 		if (b == FUSE_MAX_BUFS)
 			break;
-		bufs[b++] = (struct virtq_buf){ page_address(p[n]), (u32)PAGE_SIZE };
+		bufs[b++] = (struct virtq_buf){page_address(p[n]), (u32)PAGE_SIZE};
 	}
 	*nr_bufs = b;
 	return n;
@@ -66,7 +66,8 @@ static void read_done(struct virtq_req *vr)
 }
 
 /*
- * Sends one request for the first of the pages; returns how many it covers, or -ENOMEM. Without @fh it opens the file too.
+ * Sends one request for the first of the pages; returns how many it covers, or -ENOMEM. Without @fh it opens the file
+ * too.
  */
 static long send_read(struct inode *inode, struct fuse_fh *fh, struct page **p, u32 nr)
 {
@@ -81,7 +82,7 @@ static long send_read(struct inode *inode, struct fuse_fh *fh, struct page **p, 
 	r->nr = n;
 	memcpy(r->pages, p, n * sizeof(r->pages[0]));
 	r->a.arg.read = (struct fuse_read_in){
-		.fh = fh ? fh->fh : 0, .offset = p[0]->index << PAGE_SHIFT, .size = n << PAGE_SHIFT };
+		.fh = fh ? fh->fh : 0, .offset = p[0]->index << PAGE_SHIFT, .size = n << PAGE_SHIFT};
 	r->a.arg_size = sizeof(r->a.arg.read);
 	r->a.vr.done = read_done;
 	fuse_send(&r->a, fh ? FUSE_READ : UM_FUSE_OPEN_READ, fuse_i(inode)->nodeid, bufs, nr_bufs);

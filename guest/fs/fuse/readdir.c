@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Listing directories. Entries come from the server a buffer at a time, with attributes (READDIRPLUS) as long as somebody makes
- * use of them: they fill the caches of names and inodes, so that the stat() calls that usually follow a listing ask nobody.
- * Whether it pays is learned by credit: each entry cached that way costs one, its first use gives several.
+ * Listing directories. Entries come from the server a buffer at a time, with attributes (READDIRPLUS) as long as
+ * somebody makes use of them: they fill the caches of names and inodes, so that the stat() calls that usually follow a
+ * listing ask nobody. Whether it pays is learned by credit: each entry cached that way costs one, its first use gives
+ * several.
  *
  * The cookies are the host's. The buffer belongs to the open directory and is used under its pos_lock.
  */
@@ -17,19 +18,20 @@ static s32 credit = 8192; /* races lose a count now and then */
 
 struct listing {
 	struct fuse_async release;
-	bool open;    /* fh is valid: a directory that took more than one buffer */
-	bool plus;    /* what kind of entries */
+	bool open; /* fh is valid: a directory that took more than one buffer */
+	bool plus; /* what kind of entries */
 	bool started;
-	bool at_end;  /* there is nothing behind the buffer */
+	bool at_end; /* there is nothing behind the buffer */
 	u64 fh;
-	u64 next;     /* cookie behind the buffer */
-	u32 len, at;  /* bytes in data, and consumed */
-	u64 at_pos;   /* cookie of the entry at `at` */
+	u64 next;		      /* cookie behind the buffer */
+	u32 len, at;		      /* bytes in data, and consumed */
+	u64 at_pos;		      /* cookie of the entry at `at` */
 	struct um_fuse_list_out head; /* comes before data */
 	char data[LIST_BYTES] __aligned(8);
 };
 
-_Static_assert(offsetof(struct listing, data) == offsetof(struct listing, head) + sizeof(struct um_fuse_list_out), "one reply");
+_Static_assert(offsetof(struct listing, data) == offsetof(struct listing, head) + sizeof(struct um_fuse_list_out),
+	       "one reply");
 _Static_assert(sizeof(struct listing) <= 32768, "one reply");
 
 void fuse_listing_used(void)
@@ -40,14 +42,14 @@ void fuse_listing_used(void)
 
 static int open_dir(struct inode *i, struct listing *l)
 {
-	const struct fuse_open_in in = { .flags = O_RDONLY | O_DIRECTORY };
+	const struct fuse_open_in in = {.flags = O_RDONLY | O_DIRECTORY};
 	struct fuse_open_out out;
-	const struct fuse_call c = { .opcode = FUSE_OPENDIR,
-				     .nodeid = fuse_i(i)->nodeid,
-				     .nr_in = 1,
-				     .in = { { &in, sizeof(in) } },
-				     .out = &out,
-				     .out_size = sizeof(out) };
+	const struct fuse_call c = {.opcode = FUSE_OPENDIR,
+				    .nodeid = fuse_i(i)->nodeid,
+				    .nr_in = 1,
+				    .in = {{&in, sizeof(in)}},
+				    .out = &out,
+				    .out_size = sizeof(out)};
 	int err = l->open ? 0 : fuse_call_exact(&c);
 
 	if (!err && !l->open) {
@@ -140,7 +142,8 @@ static void cache_entry(struct dentry *parent, const struct fuse_dirent *de, con
 }
 
 /*
- * Puts a whole buffer into the caches: now, while the directory is locked, so that no name comes back that is removed after.
+ * Puts a whole buffer into the caches: now, while the directory is locked, so that no name comes back that is removed
+ * after.
  */
 static void cache_all(struct dentry *parent, struct listing *l)
 {
@@ -157,13 +160,13 @@ static void cache_all(struct dentry *parent, struct listing *l)
 /* The start of a directory, and all of it if it is not large, in one request. Bytes of entries or -errno. */
 static ssize_t list_start(struct inode *i, struct listing *l)
 {
-	const struct um_fuse_list_in in = { .size = LIST_BYTES, .plus = l->plus };
-	const struct fuse_call c = { .opcode = UM_FUSE_LIST,
-				     .nodeid = fuse_i(i)->nodeid,
-				     .nr_in = 1,
-				     .in = { { &in, sizeof(in) } },
-				     .out = &l->head,
-				     .out_size = sizeof(l->head) + LIST_BYTES };
+	const struct um_fuse_list_in in = {.size = LIST_BYTES, .plus = l->plus};
+	const struct fuse_call c = {.opcode = UM_FUSE_LIST,
+				    .nodeid = fuse_i(i)->nodeid,
+				    .nr_in = 1,
+				    .in = {{&in, sizeof(in)}},
+				    .out = &l->head,
+				    .out_size = sizeof(l->head) + LIST_BYTES};
 	const ssize_t n = fuse_call(&c);
 
 	if (n < 0)
@@ -177,13 +180,13 @@ static ssize_t list_start(struct inode *i, struct listing *l)
 static ssize_t list_more(struct inode *i, struct listing *l, u64 pos)
 {
 	const int err = open_dir(i, l);
-	const struct fuse_read_in in = { .fh = l->fh, .offset = pos, .size = LIST_BYTES };
-	const struct fuse_call c = { .opcode = l->plus ? FUSE_READDIRPLUS : FUSE_READDIR,
-				     .nodeid = fuse_i(i)->nodeid,
-				     .nr_in = 1,
-				     .in = { { &in, sizeof(in) } },
-				     .out = l->data,
-				     .out_size = LIST_BYTES };
+	const struct fuse_read_in in = {.fh = l->fh, .offset = pos, .size = LIST_BYTES};
+	const struct fuse_call c = {.opcode = l->plus ? FUSE_READDIRPLUS : FUSE_READDIR,
+				    .nodeid = fuse_i(i)->nodeid,
+				    .nr_in = 1,
+				    .in = {{&in, sizeof(in)}},
+				    .out = l->data,
+				    .out_size = LIST_BYTES};
 	ssize_t n;
 
 	if (err)
@@ -291,14 +294,14 @@ static void fuse_dir_release(struct file *f)
 		kfree(l);
 		return;
 	}
-	l->release.arg.release = (struct fuse_release_in){ .fh = l->fh };
+	l->release.arg.release = (struct fuse_release_in){.fh = l->fh};
 	l->release.arg_size = sizeof(l->release.arg.release);
 	l->release.vr.done = release_done;
 	if (fuse_send_quiet(&l->release, FUSE_RELEASEDIR, fuse_i(f->inode)->nodeid)) {
-		const struct fuse_call c = { .opcode = FUSE_RELEASEDIR,
-					     .nodeid = fuse_i(f->inode)->nodeid,
-					     .nr_in = 1,
-					     .in = { { &l->release.arg.release, sizeof(l->release.arg.release) } } };
+		const struct fuse_call c = {.opcode = FUSE_RELEASEDIR,
+					    .nodeid = fuse_i(f->inode)->nodeid,
+					    .nr_in = 1,
+					    .in = {{&l->release.arg.release, sizeof(l->release.arg.release)}}};
 
 		fuse_call(&c);
 		kfree(l);
@@ -327,11 +330,9 @@ static int fuse_dir_fsync(struct file *f, loff_t start, loff_t end, bool datasyn
 
 	if (err)
 		return err;
-	const struct fuse_fsync_in in = { .fh = l->fh, .fsync_flags = datasync ? FUSE_FSYNC_FDATASYNC : 0 };
-	const struct fuse_call c = { .opcode = FUSE_FSYNCDIR,
-				     .nodeid = fuse_i(f->inode)->nodeid,
-				     .nr_in = 1,
-				     .in = { { &in, sizeof(in) } } };
+	const struct fuse_fsync_in in = {.fh = l->fh, .fsync_flags = datasync ? FUSE_FSYNC_FDATASYNC : 0};
+	const struct fuse_call c = {
+		.opcode = FUSE_FSYNCDIR, .nodeid = fuse_i(f->inode)->nodeid, .nr_in = 1, .in = {{&in, sizeof(in)}}};
 
 	return fuse_call_exact(&c);
 }

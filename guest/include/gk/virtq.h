@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The driver side of the virtqueues in the boot block (drivers/virtq.c). Any number of requests is in flight, from any vCPU.
+ * The driver side of the virtqueues in the boot block (drivers/virtq.c). Any number of requests is in flight, from any
+ * vCPU.
  *
- * A driver fills a struct virtq_req (its own, or on its stack for virtq_call()), submits buffers and rings once for a batch.
- * Buffers are kernel memory and stay untouched until the request is done.
+ * A driver fills a struct virtq_req (its own, or on its stack for virtq_call()), submits buffers and rings once for a
+ * batch. Buffers are kernel memory and stay untouched until the request is done.
  */
 #ifndef GK_VIRTQ_H
 #define GK_VIRTQ_H
@@ -35,21 +36,23 @@ struct virtq *virtq_get(u32 number);
 u32 virtq_size(const struct virtq *vq);
 
 /*
- * Offers a request: @nout buffers the device reads, then @nin it writes. 0, or -EAGAIN when the ring is full for now. The
- * device may not look before virtq_kick(). Any context.
+ * Offers a request: @nout buffers the device reads, then @nin it writes. 0, or -EAGAIN when the ring is full for now.
+ * The device may not look before virtq_kick(). Any context.
  */
-int virtq_submit(struct virtq *vq, struct virtq_req *r, const struct virtq_buf *out, u32 nout, const struct virtq_buf *in,
-		 u32 nin);
+int virtq_submit(struct virtq *vq, struct virtq_req *r, const struct virtq_buf *out, u32 nout,
+		 const struct virtq_buf *in, u32 nin);
 /* Like it, but sleeps while the ring is full (having rung). */
 void virtq_submit_wait(struct virtq *vq, struct virtq_req *r, const struct virtq_buf *out, u32 nout,
 		       const struct virtq_buf *in, u32 nin);
 /* Rings the doorbell if the device wants it. Any context. */
 void virtq_kick(struct virtq *vq);
 /*
- * No interrupts for this queue, for requests nobody waits for: they are completed with other queues', or when room is needed.
+ * No interrupts for this queue, for requests nobody waits for: they are completed with other queues', or when room is
+ * needed.
  */
 void virtq_set_quiet(struct virtq *vq);
-/* Submits, rings, sleeps until the device is done. Returns the bytes written. Not interruptible: the device owns the buffers. */
+/* Submits, rings, sleeps until the device is done. Returns the bytes written. Not interruptible: the device owns the
+ * buffers. */
 u32 virtq_call(struct virtq *vq, const struct virtq_buf *out, u32 nout, const struct virtq_buf *in, u32 nin);
 
 #endif
