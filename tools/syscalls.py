@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads guest/include/gk/syscall_list.h: checks it, and writes docs/syscalls.md.
 
-usage: tools/syscalls.py check        fails when a FULL call has no test, or a PARTIAL one no sentence
+usage: tools/syscalls.py check [STAMP]  fails when a FULL call has no test, or a PARTIAL one no sentence
        tools/syscalls.py doc          prints docs/syscalls.md
+       tools/syscalls.py current      fails when docs/syscalls.md is not what doc prints
        tools/syscalls.py count        how many of each status
 
 A test names a call when a C file in tests/sys calls it, by its own name, by the C library's, or as SYS_name.
@@ -69,23 +70,37 @@ def count():
 
 def doc():
     n = count()
-    print("# System calls\n")
-    print("Made from `guest/include/gk/syscall_list.h` by `tools/syscalls.py doc`; do not edit.\n")
-    print(f"{n.get('FULL', 0)} full, {n.get('PARTIAL', 0)} partial, {n.get('NONE', 0)} absent (ENOSYS, logged once).\n")
-    print("| number | call | status | remark |\n|---|---|---|---|")
-    for nr, name, status, note in entries():
-        print(f"| {nr} | `{name}` | {status.lower()} | {note} |")
+    out = ["# System calls\n",
+           "Made from `guest/include/gk/syscall_list.h` by `tools/syscalls.py doc`; do not edit.\n",
+           f"{n.get('FULL', 0)} full, {n.get('PARTIAL', 0)} partial, {n.get('NONE', 0)} absent (ENOSYS, logged once).\n",
+           "| number | call | status | remark |\n|---|---|---|---|"]
+    out += [f"| {nr} | `{name}` | {status.lower()} | {note} |" for nr, name, status, note in entries()]
+    return "\n".join(out) + "\n"
+
+
+def current():
+    with open(os.path.join(ROOT, "docs", "syscalls.md")) as f:
+        if f.read() == doc():
+            return 0
+    print("docs/syscalls.md is not up to date: tools/syscalls.py doc > docs/syscalls.md", file=sys.stderr)
+    return 1
 
 
 def main():
-    if len(sys.argv) != 2 or sys.argv[1] not in ("check", "doc", "count"):
-        sys.exit(__doc__)
-    if sys.argv[1] == "check":
-        sys.exit(check())
-    if sys.argv[1] == "count":
+    command = sys.argv[1] if len(sys.argv) > 1 else ""
+    if command == "check":
+        status = check()
+        if not status and len(sys.argv) > 2:
+            open(sys.argv[2], "w").close()
+        sys.exit(status)
+    if command == "current":
+        sys.exit(current())
+    if command == "count":
         print(", ".join(f"{v} {k.lower()}" for k, v in sorted(count().items())))
+    elif command == "doc":
+        print(doc(), end="")
     else:
-        doc()
+        sys.exit(__doc__)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Scheduling policies and parameters, personality, and restartable sequences as the C library has set them up. */
+#include <pthread.h>
+#include <sched.h>
+#include <stdint.h>
+#include <sys/personality.h>
+#include <sys/resource.h>
+#include <sys/rseq.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#include "sys.h"
+
+static void params(void)
+{
+	struct sched_param p = { .sched_priority = 99 };
+	struct timespec ts;
+
+	CHECK_EQ(sched_getscheduler(0), SCHED_OTHER);
+	CHECK_OK(sched_getparam(0, &p));
+	CHECK_EQ(p.sched_priority, 0);
+	CHECK_OK(sched_setparam(0, &p));
+	p.sched_priority = 1;
+	CHECK_ERR(sched_setparam(0, &p), EINVAL); /* not with this policy */
+	CHECK_ERR(sched_setparam(-1, &p), EINVAL);
+	CHECK_ERR(sched_getparam(0, NULL), EINVAL);
+	CHECK_OK(sched_rr_get_interval(0, &ts));
+	CHECK(ts.tv_sec >= 0 && ts.tv_nsec >= 0);
+	CHECK_ERR(sched_rr_get_interval(-1, &ts), EINVAL);
+	CHECK_EQ(sched_get_priority_min(SCHED_OTHER), 0);
+	CHECK_EQ(sched_get_priority_max(SCHED_FIFO), 99);
+	CHECK_ERR(sched_get_priority_max(77), EINVAL);
+	CHECK_OK(sched_yield());
+	CHECK_ERR(sched_setscheduler(0, 77, &p), EINVAL);
+}
+
+static void affinity(void)
+{
+	cpu_set_t set, one;
+	unsigned int cpu, node;
+
+	CHECK_OK(sched_getaffinity(0, sizeof(set), &set));
+	CHECK(CPU_COUNT(&set) > 0);
+	for (int c = 0; c < CPU_SETSIZE; c++) {
+		if (!CPU_ISSET(c, &set))
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(c, &one);
+		CHECK_OK(sched_setaffinity(0, sizeof(one), &one));
+		CHECK_EQ(sched_getcpu(), c);
+		CHECK_EQ(syscall(SYS_getcpu, &cpu, &node, NULL), 0);
+		CHECK_EQ(cpu, (unsigned int)c);
+	}
+	CPU_ZERO(&one);
+	CHECK_ERR(sched_setaffinity(0, sizeof(one), &one), EINVAL);
+	CHECK_OK(sched_setaffinity(0, sizeof(set), &set));
+	CHECK_ERR(syscall(SYS_sched_getaffinity, 0, 1, &set), EINVAL);
+}
+
+/* glibc has registered this thread's area: its CPU number is right, and there can be no second one. */
+static void rseq(void)
+{
+	struct rseq *r = (struct rseq *)((char *)__builtin_thread_pointer() + __rseq_offset);
+	static struct rseq other __attribute__((aligned(32)));
+	cpu_set_t set, one;
+
+	if (!__rseq_size)
+		return;
+	CHECK_OK(sched_getaffinity(0, sizeof(set), &set));
+	for (int c = 0; c < CPU_SETSIZE; c++) {
+		if (!CPU_ISSET(c, &set))
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(c, &one);
+		CHECK_OK(sched_setaffinity(0, sizeof(one), &one));
+		CHECK_EQ(*(volatile uint32_t *)&r->cpu_id, (uint32_t)c);
+	}
+	CHECK_OK(sched_setaffinity(0, sizeof(set), &set));
+	CHECK_ERR(syscall(SYS_rseq, r, 32, 0, RSEQ_SIG), EBUSY);
+	CHECK_ERR(syscall(SYS_rseq, &other, 32, 0, RSEQ_SIG), EINVAL);
+	CHECK_ERR(syscall(SYS_rseq, r, 32, 1, RSEQ_SIG + 1), EPERM);
+	CHECK_EQ(syscall(SYS_rseq, r, 32, 1, RSEQ_SIG), 0);
+	CHECK_ERR(syscall(SYS_rseq, r, 32, 1, RSEQ_SIG), EINVAL);
+	CHECK_EQ(syscall(SYS_rseq, r, 32, 0, RSEQ_SIG), 0);
+}
+
+static void priorities(void)
+{
+	CHECK_EQ(getpriority(PRIO_PROCESS, 0), 0);
+	CHECK_OK(setpriority(PRIO_PROCESS, 0, 5));
+	CHECK_EQ(getpriority(PRIO_PROCESS, 0), 5);
+	CHECK_ERR(setpriority(77, 0, 0), EINVAL);
+}
+
+int main(void)
+{
+	int before = personality(0xffffffff);
+
+	CHECK(before >= 0);
+	CHECK_EQ(personality((unsigned long)before | ADDR_NO_RANDOMIZE), before);
+	CHECK_EQ(personality(0xffffffff), before | ADDR_NO_RANDOMIZE);
+	params();
+	affinity();
+	rseq();
+	priorities();
+	return 0;
+}
