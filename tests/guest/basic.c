@@ -211,6 +211,28 @@ static void test_direct(void)
 	log_printf("ok direct entry");
 }
 
+/* The trap flag: one instruction at a time, also over a direct entry. */
+static void test_step(void)
+{
+	struct uregs u = program(u_spin);
+	u64 now;
+
+	for (int i = 0; i < 10; i++) {
+		u.eflags |= 0x100;
+		CHECK(run_user(&u) == PVM_VEC_DB);
+		CHECK(u.rip == USER_ADDR(u_spin) + (i & 1 ? 0 : 3));
+		__asm__ volatile("pushfq; popq %0" : "=r"(now));
+		CHECK(!(now & 0x100));
+	}
+	u = program(u_direct);
+	u.rdi = boot->direct_entry;
+	u.rsi = 4711;
+	u.eflags |= 0x100;
+	CHECK(run_user(&u) == PVM_VEC_DB && run_user(&u) == PVM_VEC_DB);
+	CHECK(run_user(&u) == EV_SYSCALL && u.rax == 4711 && u.rip == USER_ADDR(u_direct) + 11);
+	log_printf("ok single step");
+}
+
 static void test_timer(void)
 {
 	struct uregs u = program(u_spin);
@@ -401,6 +423,7 @@ void mini_main(void)
 	test_copy(cr3);
 	test_gs();
 	test_direct();
+	test_step();
 	test_timer();
 	test_pending_at_exit();
 	test_wait();

@@ -276,7 +276,7 @@ static void interpreted(bool direct_kick)
 					check(&d, direct_kick);
 				}
 	for (size_t i = 0; i < sizeof(listed) / sizeof(listed[0]); i++)
-		for (int round = 0; round < 2000000; round++) {
+		for (int round = 0; round < 500000; round++) {
 			d.nr = listed[i];
 			d.arch = AUDIT_ARCH_X86_64;
 			d.instruction_pointer = ips[rnd() % 4];

@@ -120,6 +120,8 @@ struct ctl_space {
 	uint32_t spawn_want[2]; /* a bit per vCPU: KEEPER_SPAWN is for these */
 	uint32_t validate;	/* the shadow is from another table: compare before running anything */
 	uint32_t maps;		/* hint: host mappings */
+	uint32_t uses;		/* how often it was bound */
+	uint32_t reserved;
 	struct ctl_flush q[CTL_FLUSH_QUEUE];
 	struct ctl_carrier carrier[UM_MAX_VCPUS];
 	uint64_t fills, fill_pages, drops; /* statistics */

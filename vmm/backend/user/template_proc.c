@@ -121,13 +121,14 @@ static int forget_libc(void)
 }
 
 /*
- * Limits of every space. The number of processes and threads is counted per user, so it can only be limited where we have a
- * user namespace of our own; what the kernel then exempts (root of the host) is for the cgroup.
+ * Limits of every space. The number of processes and threads is counted per user, so it can only be limited where we
+ * have a user namespace of our own; what the kernel then exempts (root of the host) is for the cgroup.
  */
 static int set_limits(const struct user_backend *ub)
 {
 	const rlim_t threads = ub->max_spaces * (ub->vm->ncpus + 1) + THREADS_BESIDE;
-	const struct rlimit none = {0, 0}, fds = {SPACE_FD_DOORBELL + 1, SPACE_FD_DOORBELL + 1}, nproc = {threads, threads};
+	const struct rlimit none = {0, 0}, fds = {SPACE_FD_DOORBELL + 1, SPACE_FD_DOORBELL + 1},
+			    nproc = {threads, threads};
 
 	if (setrlimit(RLIMIT_CORE, &none) || setrlimit(RLIMIT_MEMLOCK, &none) || setrlimit(RLIMIT_NOFILE, &fds) ||
 	    setrlimit(RLIMIT_MSGQUEUE, &none))

@@ -25,6 +25,7 @@
 #define YIELD_BAN_DOUBLINGS 7
 #define YIELD_SLOW_SCORE 64 /* a slow hand-over weighs as much as that many good ones */
 
+#define USES_MAX 256	  /* then the space ends: the host's page tables for its view of guest RAM only grow */
 #define WARM_MAX 16	  /* blank spaces that keep their shadow */
 #define WARM_MAPS_MAX 500 /* larger shadows are cheaper to make anew than to compare */
 
@@ -251,6 +252,7 @@ static void bind_to(uint32_t i, uint64_t root, uint64_t family)
 		sp->validate = 1;
 	else if (CTL->warm[i])
 		queue_drop(sp);
+	sp->uses++;
 	CTL->warm[i] = 0;
 	CTL->family[i] = family;
 	CTL->state[i] = SPACE_BOUND;
@@ -349,7 +351,8 @@ static void retire(uint32_t i)
 
 	for (uint32_t j = 1; family && j < CTL->max_spaces && !others; j++)
 		others = j != i && CTL->state[j] == SPACE_BOUND && CTL->family[j] == family;
-	if (others && CTL->space[i].maps < WARM_MAPS_MAX && count_blank(1) < WARM_MAX) {
+	if (others && CTL->space[i].uses < USES_MAX && CTL->space[i].maps < WARM_MAPS_MAX &&
+	    count_blank(1) < WARM_MAX) {
 		CTL->space[i].last_use = fetch_add(&CTL->use_count, 1);
 		make_blank(i, 1);
 		return;
@@ -494,7 +497,7 @@ void space_flush_all(struct ctl_vcpu *vc)
 
 static void clean(struct ctl_space *sp, uint32_t index)
 {
-	if (count_blank(0) >= CTL->pool_max) {
+	if (count_blank(0) >= CTL->pool_max || sp->uses >= USES_MAX) {
 		WRITE_ONCE(CTL->state[index], SPACE_EXITING);
 		host3(HOST_exit_group, 0, 0, 0);
 	}
