@@ -129,11 +129,12 @@ void timers_run(void)
 	struct rb_node *n;
 	struct ktimer *t;
 
-	if (READ_ONCE(c->timer_next) > now && READ_ONCE(c->armed) > now)
-		return;
 	spin_lock(&c->timer_lock);
-	if (c->armed <= now)
-		c->armed = KTIME_NEVER; /* it went off, or is about to: what is left is armed anew */
+	/*
+	 * The hypervisor has forgotten the deadline, whatever our clock says: it may be a little behind the one that the
+	 * deadline was measured with. What is left is armed anew.
+	 */
+	c->armed = KTIME_NEVER;
 	/* @now stays fixed: a timer that re-arms itself for later cannot hold this loop. */
 	while ((n = rb_first(&c->timers))) {
 		t = rb_entry(n, struct ktimer, node);

@@ -126,6 +126,12 @@ static void test_arm(void)
 	CHECK(c->timer_next < c->armed);
 	timers_arm();
 	CHECK_EQ(c->armed, now + 300);
+	/* The hypervisor's clock was ahead of ours: its deadline is gone, ours is not. */
+	now += 299;
+	timers_run();
+	CHECK(c->timer_next < c->armed);
+	timers_arm();
+	CHECK_EQ(c->armed, now + 1);
 	ktimer_start(&timers[2].t, KTIME_NEVER);
 	CHECK(!timers[2].t.queued);
 	CHECK(c->timer_next == KTIME_NEVER);

@@ -40,7 +40,7 @@ bool ktimer_cancel(struct ktimer *t);
 /* Takes it off without waiting: 1 it was queued, 0 it was not, -1 its func is running just now (and may have re-armed it). */
 int ktimer_try_cancel(struct ktimer *t);
 
-/* Runs what is due on this vCPU. Called when UM_PENDING_TIMER is seen, in idle and on the way to user mode. */
+/* UM_PENDING_TIMER was seen (and with it the hypervisor's deadline is used up): runs what is due on this vCPU. */
 void timers_run(void);
 
 void timers_arm_slow(void);
