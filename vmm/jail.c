@@ -114,6 +114,20 @@ int jail_tree(int fd, const char *path, bool read_only)
 	return tree;
 }
 
+int jail_descriptors(void)
+{
+	/* Its links must be followed: that is what it is for. */
+	struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC};
+	const int tree = open_tree(AT_FDCWD, "/proc/self/fd", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	int err;
+
+	if (tree < 0 || mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) == 0)
+		return tree < 0 ? -errno : tree;
+	err = -errno;
+	close(tree);
+	return err;
+}
+
 /*
  * Hangs the trees of jail_tree() onto the root that is about to be taken away, and lets them go with it: they live on
  * as long as their descriptors. Closing a tree that was never part of a namespace would make the end of the sandbox

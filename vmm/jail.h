@@ -48,6 +48,12 @@ int jail_private_mounts(void);
 int jail_tree(int fd, const char *path, bool read_only);
 
 /*
+ * /proc/self/fd as a mount of its own: from it no ".." leads to the rest of /proc, where a root could reach the whole host.
+ * Returns a descriptor to read links and open files with, or a negative errno where the kernel cannot do it.
+ */
+int jail_descriptors(void);
+
+/*
  * Everything but the system-call list: empty root, capabilities. Descriptors stay usable, paths do not. To be
  * called while there is one thread. @trees are what jail_tree() returned. @oom_fd receives a descriptor for jail_oom()
  * (or -1). Returns 0, or a negative errno with the step that failed in *@step.

@@ -48,7 +48,8 @@ struct vmm {
 	struct image_info image;
 	struct clock clock;
 	struct fs *fs;
-	int trees[VMM_MAX_EXPORTS]; /* descriptors of the exports; fs owns them */
+	int trees[VMM_MAX_EXPORTS + 1]; /* mounts that fs holds: the exports, its view of /proc/self/fd */
+	unsigned int ntrees;
 	struct stream io[3];
 	struct loop loop;
 	struct console *console;
@@ -303,7 +304,7 @@ static int free_standard_streams(void)
 static int open_files(struct vmm *v)
 {
 	const struct vmm_spec *s = v->spec;
-	int err = jail_private_mounts();
+	int err = jail_private_mounts(), fd;
 
 	if (err)
 		return fail(v, err, "make the mounts private");
@@ -312,13 +313,18 @@ static int open_files(struct vmm *v)
 		return fail(v, err, "make the file server");
 	if (s->user_ns)
 		fs_unmapped_is_root(v->fs);
+	fd = jail_descriptors();
+	if (fd >= 0) {
+		fs_use_descriptors(v->fs, fd);
+		v->trees[v->ntrees++] = fd;
+	}
 	for (unsigned int i = 0; i < s->nexports; i++) {
 		const struct vmm_export *x = &s->exports[i];
 		const int tree = jail_tree(x->fd, x->path, x->read_only);
 		const int node = fs_export(v->fs, tree, (x->read_only ? FS_EXPORT_RO : 0) |
 								(x->shared ? FS_EXPORT_SHARED : 0));
 
-		v->trees[i] = tree;
+		v->trees[v->ntrees++] = tree;
 
 		if (node < 0) {
 			char what[64];
@@ -534,7 +540,7 @@ static int start(struct vmm *v)
 	if (err)
 		return err;
 	/* The template must be born with no more rights than it needs: the jail's walls come before it. */
-	err = jail_enter(jail_files(v), v->trees, s->nexports, &oom_fd, &step);
+	err = jail_enter(jail_files(v), v->trees, v->ntrees, &oom_fd, &step);
 	if (err)
 		return fail(v, err, step);
 	v->boot->tsc_khz = clock_init(&v->clock, vm_gpa(&v->vm, UM_GPA_CLOCK, sizeof(struct um_clock)), &s->first);

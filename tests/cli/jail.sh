@@ -39,3 +39,28 @@ for fd in /proc/$vmm/fd/*; do
 	fi
 done
 is "writable directories" $writable 1
+
+# No descriptor leads to the host's /proc, not by "..": only the VMM's own descriptors are there.
+for fd in /proc/$vmm/fd/*; do
+	[ -d "$fd" ] || continue
+	[ ! -e "$fd/../../sys/kernel" ] && [ ! -e "$fd/../../1/cmdline" ] || fail "$(readlink "$fd") leads to the host's /proc"
+done
+
+# With the real guest: every thread of the VMM is filtered, and the processes that run guest code have no capability and two
+# descriptors.
+[ -n "${UMBRA:-}" ] || exit 0
+"$UMBRA" do -- sh -c 'echo up; sleep 10' >real 2>&1 & real=$!
+trap 'kill -9 $launcher $real' EXIT
+for _ in $(seq 50); do grep -q up real && break; sleep 0.1; done
+vmm=$(tr -d ' ' <"/proc/$real/task/$real/children")
+for task in /proc/$vmm/task/*; do
+	is "seccomp of a VMM's thread" "$(awk '/^Seccomp:/ {print $2}' $task/status)" 2
+done
+spaces=0
+for space in $(cat "/proc/$vmm/task/$vmm/children"); do
+	is "seccomp of a space" "$(awk '/^Seccomp:/ {print $2}' /proc/$space/status)" 2
+	is "capabilities of a space" "$(awk '/^CapPrm/ {print $2}' /proc/$space/status)" 0000000000000000
+	is "descriptors of a space" "$(ls /proc/$space/fd | wc -l)" 2
+	spaces=$((spaces + 1))
+done
+[ $spaces -gt 1 ] || fail "no spaces to look at"

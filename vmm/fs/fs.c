@@ -137,6 +137,12 @@ int fs_new(struct fs **out, struct vm *vm)
 	return 0;
 }
 
+void fs_use_descriptors(struct fs *fs, int fd)
+{
+	close(fs->proc_fd);
+	fs->proc_fd = fd;
+}
+
 /* The id that stands for all unmapped ones, or "none" if it is our own. */
 static uint32_t overflow_id(const char *path, uint32_t own)
 {

@@ -27,6 +27,9 @@ struct vm;
  */
 int fs_new(struct fs **out, struct vm *vm);
 
+/* Uses @fd, a safer view of /proc/self/fd, from now on; takes it over. Before fs_start(). */
+void fs_use_descriptors(struct fs *fs, int fd);
+
 /*
  * For a server in a user namespace that maps only the caller's ids: files of all others, whom the host then calls by
  * its overflow ids, are shown as root's (nearly all are). Changes nothing about what is allowed. Before fs_start().

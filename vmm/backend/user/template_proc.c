@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -142,6 +143,15 @@ static int set_limits(const struct user_backend *ub)
 	return 0;
 }
 
+/* What the VMM may do to files is nothing to a space. */
+static int drop_capabilities(void)
+{
+	struct __user_cap_header_struct hdr = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct none[2] = {{0}};
+
+	return syscall(SYS_capset, &hdr, none) ? -errno : 0;
+}
+
 /* Keeps the RAM file and the doorbell, at their places, and nothing else. */
 static int set_descriptors(const struct vm *vm)
 {
@@ -164,6 +174,8 @@ static void __attribute__((noreturn)) child(struct user_backend *ub)
 	prctl(PR_SET_NAME, "umbra-space");
 	if (!ret)
 		ret = set_descriptors(ub->vm);
+	if (!ret)
+		ret = drop_capabilities();
 	if (!ret)
 		ret = set_limits(ub);
 	if (!ret)
