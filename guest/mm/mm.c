@@ -28,6 +28,7 @@ void mm_init(void)
 	radix_init();
 	zero_chunk = alloc_pages(CHUNK_ORDER, GFP_ZERO);
 	BUG_ON(!zero_chunk);
+	split_page(zero_chunk, CHUNK_ORDER); /* whoever looks at a program's page takes a reference */
 }
 
 /* Below the stack's room to grow, at random: what mmap(2) fills downwards. */

@@ -6,7 +6,7 @@
 
 int main(void)
 {
-	char *p = map(16 * PAGE, RW, ANON), *ro = map(PAGE, RW, ANON), buf[3 * PAGE];
+	char *p = map(16 * PAGE, RW, ANON), *ro = map(PAGE, RW, ANON), *zero = map(16 * PAGE, RW, ANON), buf[3 * PAGE];
 	struct iovec l, r, l2[2], r2[3];
 	int go[2], ready[2];
 	pid_t pid;
@@ -56,7 +56,16 @@ int main(void)
 	CHECK_ERR(process_vm_readv(pid, &l, 1, &r, 1, 5), EINVAL);
 	CHECK_ERR(process_vm_readv(999999, &l, 1, &r, 1, 0), ESRCH);
 	CHECK_EQ(process_vm_readv(pid, &l, 0, &r, 1, 0), 0);
+	/* memory that is zero since nobody has written it, again and again */
+	for (int i = 0; i < 50; i++) {
+		r = (struct iovec){ zero, sizeof(buf) };
+		memset(buf, 'z', sizeof(buf));
+		CHECK_EQ(process_vm_readv(pid, &l, 1, &r, 1, 0), (ssize_t)sizeof(buf));
+		CHECK(!buf[0] && !buf[PAGE] && !buf[sizeof(buf) - 1]);
+	}
 	CHECK_OK(write(go[1], "x", 1));
 	CHECK_EQ(wait_for(pid), 0);
+	for (size_t i = 0; i < 16 * PAGE; i += 512)
+		CHECK_EQ(zero[i], 0);
 	return 0;
 }
