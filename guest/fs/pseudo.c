@@ -127,13 +127,10 @@ struct inode *pseudo_inode(struct super *sb, struct pseudo *p)
 static int pseudo_lookup(struct inode *dir, struct dentry *d)
 {
 	struct pseudo *p = pseudo_find(dir->private, d->name, d->name_len);
-	struct inode *i = NULL;
+	struct inode *i = p ? pseudo_inode(dir->sb, p) : NULL;
 
-	if (p) {
-		i = pseudo_inode(dir->sb, p);
-		if (!i)
-			return -ENOMEM;
-	}
+	if (!i)
+		return p ? -ENOMEM : -ENOENT;
 	d_add(d, i);
 	return 0;
 }
@@ -181,16 +178,14 @@ static int file_open(struct inode *i, struct file *f)
 {
 	struct pseudo *p = i->private;
 
-	if ((f->fmode & FMODE_READ) && !p->show)
-		return -EACCES;
-	if ((f->fmode & FMODE_WRITE) && !p->store)
-		return -EACCES;
 	return seq_open(f, p->show, p->arg);
 }
 
 static ssize_t file_read(struct file *f, struct iov_iter *it, loff_t *pos)
 {
-	return seq_read(f, it, pos);
+	struct pseudo *p = f->inode->private;
+
+	return p->show ? seq_read(f, it, pos) : -EIO;
 }
 
 ssize_t pseudo_text(struct iov_iter *it, char *buf, size_t size)
@@ -214,6 +209,8 @@ static ssize_t file_write(struct file *f, struct iov_iter *it, loff_t *pos)
 	char *buf;
 	ssize_t n;
 
+	if (!p->store)
+		return -EIO;
 	if (!count)
 		return 0;
 	buf = kmalloc(TEXT_MAX);

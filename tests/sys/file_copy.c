@@ -126,7 +126,8 @@ static void test_sync(void)
 	CHECK_OK(fsync(dir));
 	CHECK_OK(syncfs(fd));
 	sync();
-	CHECK_OK(sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER));
+	CHECK_OK(sync_file_range(fd, 0, 0,
+				 SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER));
 	CHECK_ERR(sync_file_range(fd, -1, 0, 0), EINVAL);
 	CHECK_ERR(sync_file_range(fd, 0, 0, 64), EINVAL);
 	CHECK_OK(pipe(p));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * mount, umount2, pivot_root, chroot: tmpfs with limits, bind mounts, remounting read-only, moving, lazily unmounting, busy ones.
- * Works in a mount namespace of its own, so that a host is left as it was.
+ * mount, umount2, pivot_root, chroot: tmpfs with limits, bind mounts, remounting read-only, moving, lazily unmounting,
+ * busy ones. Works in a mount namespace of its own, so that a host is left as it was.
  */
 #include <sched.h>
 #include <sys/mount.h>
@@ -254,7 +254,8 @@ int main(void)
 		SKIP("needs root");
 	if (unshare(CLONE_NEWNS) == 0)
 		CHECK_OK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
-	else if (access("/proc/sys/kernel/osrelease", F_OK) || !strstr(file_text("/proc/sys/kernel/osrelease"), "umbra"))
+	else if (access("/proc/sys/kernel/osrelease", F_OK) ||
+		 !strstr(file_text("/proc/sys/kernel/osrelease"), "umbra"))
 		SKIP("needs a mount namespace");
 	EVERYWHERE(test_tmpfs);
 	EVERYWHERE(test_bind);

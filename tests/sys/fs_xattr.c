@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * setxattr, lsetxattr, fsetxattr, getxattr, lgetxattr, fgetxattr, listxattr, llistxattr, flistxattr, removexattr, lremovexattr,
- * fremovexattr. Skipped where the file system has no user attributes.
+ * setxattr, lsetxattr, fsetxattr, getxattr, lgetxattr, fgetxattr, listxattr, llistxattr, flistxattr, removexattr,
+ * lremovexattr, fremovexattr. Skipped where the file system has no user attributes.
  */
 #include <sys/xattr.h>
 

@@ -52,13 +52,8 @@ static int lookup(struct inode *dir, struct dentry *d, const struct pid_entry *e
 	struct task *t;
 	int err;
 
-	if (IS_ERR(f)) {
-		if (PTR_ERR(f) != -ENOENT)
-			return (int)PTR_ERR(f);
-		atomic_or(&d->flags, DENTRY_DONTCACHE);
-		d_add(d, NULL);
-		return 0;
-	}
+	if (IS_ERR(f))
+		return (int)PTR_ERR(f);
 	if (S_ISLNK(mode)) {
 		mode |= f->fmode & (FMODE_READ | FMODE_PATH) ? 0500 : 0;
 		mode |= f->fmode & (FMODE_WRITE | FMODE_PATH) ? 0300 : 0;

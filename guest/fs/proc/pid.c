@@ -263,10 +263,6 @@ static int ns_lookup(struct inode *dir, struct dentry *d)
 		}
 	}
 	task_put(t);
-	if (err == -ENOENT) {
-		d_add(d, NULL);
-		err = 0;
-	}
 	return err;
 }
 
@@ -293,8 +289,10 @@ static int net_lookup(struct inode *dir, struct dentry *d)
 	struct pseudo *p = pseudo_find(proc_net, d->name, d->name_len);
 	struct inode *i = p ? pseudo_inode(dir->sb, p) : NULL;
 
+	if (!i)
+		return p ? -ENOMEM : -ENOENT;
 	d_add(d, i);
-	return p && !i ? -ENOMEM : 0;
+	return 0;
 }
 
 static int net_iterate(struct file *f, struct dir_context *ctx)
@@ -466,9 +464,7 @@ static int pid_dir_lookup(struct inode *dir, struct dentry *d)
 		}
 	}
 	task_put(t);
-	atomic_or(&d->flags, DENTRY_DONTCACHE);
-	d_add(d, NULL);
-	return 0;
+	return -ENOENT;
 }
 
 static int pid_dir_iterate(struct file *f, struct dir_context *ctx)
@@ -529,14 +525,10 @@ static s32 parse_pid(const struct dentry *d)
 static int task_dir_lookup(struct inode *dir, struct dentry *d)
 {
 	struct task *leader = proc_task(dir), *t = find_get_task(parse_pid(d));
-	int err = 0;
+	int err = -ENOENT;
 
-	if (t && leader && t->process == leader->process) {
+	if (t && leader && t->process == leader->process)
 		err = add_pid_dir(dir->sb, d, task_get(t), true);
-	} else {
-		atomic_or(&d->flags, DENTRY_DONTCACHE);
-		d_add(d, NULL);
-	}
 	if (t)
 		task_put(t);
 	if (leader)
@@ -752,11 +744,7 @@ int proc_root_lookup(struct inode *dir, struct dentry *d)
 
 	if (d->name[0] >= '1' && d->name[0] <= '9') {
 		t = find_get_task(parse_pid(d));
-		if (t)
-			return add_pid_dir(dir->sb, d, t, false);
-		atomic_or(&d->flags, DENTRY_DONTCACHE);
-		d_add(d, NULL);
-		return 0;
+		return t ? add_pid_dir(dir->sb, d, t, false) : -ENOENT;
 	}
 	return pseudo_dir_inode_ops.lookup(dir, d);
 }

@@ -239,6 +239,7 @@ static const struct {
 
 void proc_system_init(void)
 {
+	load_time = ktime_mono();
 	for (u32 i = 0; i < ARRAY_SIZE(files); i++)
 		pseudo_file(proc_root, files[i].name, 0444, files[i].show, NULL, NULL);
 	pseudo_link(proc_root, "mounts", "self/mounts");

@@ -186,7 +186,10 @@ void path_get(const struct path *p);
 void path_put(const struct path *p);
 
 struct inode_ops {
-	/* Directory: finds @d->name; d_add()s the inode or NULL (negative). 0 or -errno (not -ENOENT). Dir locked for reading at least. */
+	/*
+	 * Directory: finds @d->name; d_add()s the inode or NULL (negative: "not there" is remembered). 0 or -errno; -ENOENT: not
+	 * there, not to be remembered, and nothing can be made there. Dir locked for reading at least.
+	 */
 	int (*lookup)(struct inode *dir, struct dentry *d);
 	/* The following: dir->lock held for writing; @d negative and hashed or not; on success d_instantiate(). */
 	int (*create)(struct inode *dir, struct dentry *d, umode_t mode, bool excl);
