@@ -93,7 +93,6 @@ static bool harmless(const struct seccomp_data *d, bool direct_kick)
 	uint32_t op = (uint32_t)a[1] & ~(uint32_t)(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME);
 
 	switch (d->nr) {
-	case SYS_sched_yield:
 	case SYS_rt_sigreturn:
 	case SYS_restart_syscall:
 	case SYS_sigaltstack:
@@ -365,8 +364,8 @@ static int outcome(long nr, bool inside)
 static bool on_list(long nr)
 {
 	/* With all arguments zero. */
-	static const long list[] = {SYS_sched_yield, SYS_restart_syscall, SYS_sigaltstack, SYS_exit_group,
-				    SYS_futex,	     SYS_rt_sigreturn,	  SYS_munmap,	   SYS_mprotect};
+	static const long list[] = {SYS_restart_syscall, SYS_sigaltstack, SYS_exit_group, SYS_futex,
+				    SYS_rt_sigreturn,	 SYS_munmap,	  SYS_mprotect};
 
 	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
 		if (list[i] == nr)

@@ -125,7 +125,7 @@ static void ctl_init(struct user_backend *ub, const struct um_boot *boot)
 	ctl->ncpus = vm->ncpus;
 	ctl->max_spaces = ub->max_spaces;
 	ctl->prespawn = vm->ncpus <= PRESPAWN_MAX ? vm->ncpus : 0;
-	ctl->flags = ub->own_pid_ns ? CTL_KICK_DIRECT : 0;
+	ctl->flags = (ub->own_pid_ns ? CTL_KICK_DIRECT : 0) | (vm->ncpus <= ub->affinity.nr_allowed ? CTL_POLL : 0);
 	ctl->ram_bytes = vm->ram_bytes;
 	populate_range(ctl, vm, boot);
 	ctl->tsc_khz = boot->tsc_khz;
@@ -205,8 +205,8 @@ static int user_create(struct vm *vm, struct um_boot *boot)
 		ret = ub->text_fd = text_memory();
 	if (ret < 0)
 		goto err;
-	ctl_init(ub, boot);
 	affinity_init(ub);
+	ctl_init(ub, boot);
 	ub->chan->filter_len =
 		filter_build((struct sock_filter *)ub->chan->filter, CHAN_FILTER_MAX, &ub->hdr, ub->own_pid_ns);
 	ret = template_spawn(ub);

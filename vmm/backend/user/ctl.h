@@ -129,6 +129,12 @@ struct ctl_space {
 
 static_assert(sizeof(struct ctl_space) == 2048, "half a page");
 
+/* Polling before a sleep; see next_poll(). */
+struct ctl_poll {
+	uint32_t us;   /* how long */
+	uint32_t skip; /* so many times not at all */
+};
+
 /* One vCPU. The boot PVCS stands in until the guest names its own; the initial GS base points at it. */
 struct ctl_vcpu {
 	uint32_t mode; /* VC_*; futex while halted */
@@ -151,12 +157,10 @@ struct ctl_vcpu {
 	uint64_t deadline;			  /* ns, host CLOCK_MONOTONIC; ~0 = none */
 	uint64_t start_rip, start_rsp, start_rdi; /* start_rip != 0: not yet running */
 	uint32_t started;
-	uint32_t halt_poll_us;
-	uint32_t wait_poll_us, reserved2;
-	uint64_t asleep_since, slept; /* TSC */
-	uint64_t handover_tsc;	      /* when the last hand-over began */
-	uint64_t no_yield_until;      /* TSC */
-	uint32_t yield_score, yield_bans;
+	struct ctl_poll halt_poll, wait_poll;
+	uint32_t served_beside; /* the next halt waits for a VMM thread on this CPU: no polling */
+	uint32_t reserved2;
+	uint64_t asleep_since, slept;				    /* TSC */
 	struct vm_bell bell;					    /* of the file queues */
 	uint64_t faults, events, syscalls, kicks, handovers, halts; /* statistics */
 	struct pvcs boot_pvcs __attribute__((aligned(64)));
@@ -193,6 +197,7 @@ enum ctl_fatal {
 #define CTL_LOG_BYTES 0x4000
 
 /* ctl.flags */
+#define CTL_POLL 0x2	    /* each vCPU has a host CPU of its own: polling before sleep makes sense */
 #define CTL_KICK_DIRECT 0x1 /* tgkill is on the list of spaces: own PID namespace */
 
 struct ctl {

@@ -251,9 +251,10 @@ unsigned int filter_build(struct sock_filter *f, unsigned int max, const struct 
 {
 	/* Calls that are harmless with any arguments. */
 	static const uint32_t plain[] = {
-		SYS_sched_yield,     SYS_rt_sigreturn,
+		SYS_rt_sigreturn,
 		SYS_restart_syscall, /* a timed futex wait after SIGSTOP and SIGCONT */
-		SYS_sigaltstack,     SYS_exit_group,
+		SYS_sigaltstack,
+		SYS_exit_group,
 	};
 	struct prog p = {.f = f, .max = max < CHAN_FILTER_MAX ? max : CHAN_FILTER_MAX};
 	unsigned int trap = label(&p), kill = label(&p), allow = label(&p), next;

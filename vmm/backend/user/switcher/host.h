@@ -16,7 +16,6 @@
 #define HOST_mprotect 10
 #define HOST_munmap 11
 #define HOST_rt_sigreturn 15
-#define HOST_sched_yield 24
 #define HOST_madvise 28
 #define HOST_clone 56
 #define HOST_sigaltstack 131

@@ -9,11 +9,13 @@
 
 #define NO_DEADLINE (~0ull)
 
-/* Polling before sleep: more while sleeps are short, none after a long one. */
+/* Polling before sleep. */
 #define SLEEP_SHORT_US 60
-#define SLEEP_LONG_US 200
-#define POLL_STEP_US 5
 #define POLL_MAX_US 20
+#define POLL_MIN_US 5
+#define POLL_SKIP 16
+
+#define YIELD_NS 10000
 
 void request(uint32_t bits)
 {
@@ -91,30 +93,46 @@ static void timer_cover(struct ctl_vcpu *vc)
 	host_wake(&CTL->timer_seq, 1);
 }
 
-/* How long to poll next time, from how long it took this time. */
-static uint32_t next_poll(uint32_t poll_us, uint64_t took_tsc)
+/*
+ * A sleeper costs its waker a futex call and itself some 25 us, so it pays to look a little before going to sleep, if
+ * the one who ends the wait runs on another CPU. That is found out by trying: more while it works, for a while not at
+ * all when it does not. Returns how long to look this time, in TSC units.
+ */
+static uint64_t poll_time(struct ctl_poll *poll)
 {
-	uint64_t took_us = took_tsc * 1000 / CTL->tsc_khz;
-
-	if (took_us > SLEEP_LONG_US)
+	if (!(CTL->flags & CTL_POLL))
 		return 0;
-	if (took_us < SLEEP_SHORT_US && poll_us < POLL_MAX_US)
-		return poll_us + POLL_STEP_US;
-	return poll_us;
+	if (poll->skip) {
+		poll->skip--;
+		return 0;
+	}
+	return (uint64_t)poll->us * CTL->tsc_khz / 1000;
 }
 
-/*
- * Looks for interrupts for a little while before sleeping, if sleeps have been short of late: a sleeper costs its waker
- * a futex call and itself some 25 us. The CPU is offered to others all the time, first of all to VMM threads that serve
- * us.
- */
-static void poll_for_interrupt(struct ctl_vcpu *vc, const struct pvcs *p)
+/* @polled: it was tried; @slept: in vain, or not at all; @took: until the wait was over. */
+static void poll_learn(struct ctl_poll *poll, bool polled, bool slept, uint64_t took)
+{
+	if (polled && !slept) {
+		if (poll->us < POLL_MAX_US)
+			poll->us++;
+	} else if (polled) {
+		poll->us /= 2;
+		if (poll->us < POLL_MIN_US) {
+			poll->us = 0;
+			poll->skip = POLL_SKIP;
+		}
+	} else if (!poll->us && !poll->skip && took < (uint64_t)SLEEP_SHORT_US * CTL->tsc_khz / 1000) {
+		poll->us = POLL_MAX_US / 2;
+	}
+}
+
+static void poll_for_interrupt(struct ctl_vcpu *vc, const struct pvcs *p, uint64_t time)
 {
 	uint64_t start = rdtsc();
 
 	xchg(&vc->mode, VC_POLLING);
-	while (!READ_ONCE(p->pending) && rdtsc() - start < (uint64_t)vc->halt_poll_us * CTL->tsc_khz / 1000)
-		host3(HOST_sched_yield, 0, 0, 0);
+	while (!READ_ONCE(p->pending) && rdtsc() - start < time)
+		cpu_relax();
 }
 
 static void sleep_for_interrupt(struct ctl_vcpu *vc, struct pvcs *p)
@@ -140,18 +158,25 @@ static void sleep_for_interrupt(struct ctl_vcpu *vc, struct pvcs *p)
 static void halt(struct ctl_vcpu *vc)
 {
 	struct pvcs *p = (struct pvcs *)vc->pvcs;
-	uint64_t start = rdtsc();
+	uint64_t start = rdtsc(), time;
+	bool slept = false;
 
 	if (READ_ONCE(p->pending))
 		return;
 	vc->halts++;
-	if (vc->halt_poll_us)
-		poll_for_interrupt(vc, p);
-	if (!READ_ONCE(p->pending))
+	/* Who serves us on our own CPU cannot while we look. */
+	time = vc->served_beside ? 0 : poll_time(&vc->halt_poll);
+	if (time)
+		poll_for_interrupt(vc, p, time);
+	if (!READ_ONCE(p->pending)) {
+		slept = true;
 		sleep_for_interrupt(vc, p);
+	}
 	xchg(&vc->mode, VC_SUPER);
 	timer_cover(vc);
-	vc->halt_poll_us = next_poll(vc->halt_poll_us, rdtsc() - start);
+	if (!vc->served_beside)
+		poll_learn(&vc->halt_poll, time != 0, slept, rdtsc() - start);
+	vc->served_beside = 0;
 }
 
 static void set_timer(struct ctl_vcpu *vc, uint64_t deadline)
@@ -237,38 +262,40 @@ static uint64_t rdmsr(const struct ctl_vcpu *vc, uint64_t index)
 
 /* ---- The rest ---- */
 
-/* Did the word change while we looked? As poll_for_interrupt(). */
-static bool poll_word(const struct ctl_vcpu *vc, const uint32_t *word, uint32_t value)
+/* Did the word change while we looked? */
+static bool poll_word(const uint32_t *word, uint32_t value, uint64_t time)
 {
 	uint64_t start = rdtsc();
 
 	while (READ_ONCE(*word) == value) {
-		if (rdtsc() - start >= (uint64_t)vc->wait_poll_us * CTL->tsc_khz / 1000)
+		if (rdtsc() - start >= time)
 			return false;
-		host3(HOST_sched_yield, 0, 0, 0);
+		cpu_relax();
 	}
 	return true;
 }
 
 static long wait_word(struct ctl_vcpu *vc, uint64_t address, uint32_t value, uint64_t timeout_ns)
 {
-	uint64_t start = rdtsc();
 	struct host_timespec ts = {.sec = (int64_t)(timeout_ns / 1000000000),
 				   .nsec = (int64_t)(timeout_ns % 1000000000)};
-	long ret;
+	uint64_t start = rdtsc(), time;
+	bool changed;
+	long ret = 0;
 
 	if ((address & 3) || !in_ram(address, 4))
 		return -EINVAL;
 	if (READ_ONCE(*(uint32_t *)address) != value)
 		return -EAGAIN;
-	ret = 0;
-	if (!vc->wait_poll_us || !poll_word(vc, (uint32_t *)address, value)) {
+	time = poll_time(&vc->wait_poll);
+	changed = time && poll_word((uint32_t *)address, value, time);
+	if (!changed) {
 		vc->asleep_since = rdtsc();
 		ret = host_futex((uint32_t *)address, FUTEX_WAIT_, value, timeout_ns == ~0ull ? NULL : &ts, 0);
 		vc->slept += rdtsc() - vc->asleep_since;
 		vc->asleep_since = 0;
 	}
-	vc->wait_poll_us = next_poll(vc->wait_poll_us, rdtsc() - start);
+	poll_learn(&vc->wait_poll, time != 0, !changed, rdtsc() - start);
 	return ret == -EAGAIN || ret == -ETIMEDOUT ? ret : 0;
 }
 
@@ -332,14 +359,24 @@ static void notify(struct ctl_vcpu *vc, uint64_t queue)
 		fetch_add(&vc->bell.count, 1);
 		switch (READ_ONCE(vc->bell.listener)) {
 		case BELL_ASLEEP:
+			vc->served_beside = 1;
 			host_futex(&vc->bell.count, FUTEX_WAKE_, 1, NULL, 0);
 			return;
 		case BELL_AWAKE:
+			vc->served_beside = 1;
 			return;
 		}
 	}
 	/* Not coalesced by ctl->requests: whoever serves the queues need not know about it. */
 	host3(HOST_write, SPACE_FD_DOORBELL, (long)&one, sizeof(one));
+}
+
+/* A short sleep; see park() for why not sched_yield. */
+static void yield(void)
+{
+	struct host_timespec ts = {0, YIELD_NS};
+
+	host_futex(&CTL->forever, FUTEX_WAIT_, 0, &ts, 0);
 }
 
 static void __attribute__((noreturn)) shutdown(uint64_t status, uint64_t kind)
@@ -400,7 +437,7 @@ static long dispatch(struct ctl_vcpu *vc, struct hc_regs *r)
 	case UM_HC_GIVE_BACK:
 		return give_back(r->rbx, r->r10);
 	case UM_HC_YIELD:
-		host3(HOST_sched_yield, 0, 0, 0);
+		yield();
 		return 0;
 	default:
 		return -ENOSYS;

@@ -19,12 +19,6 @@
 #define ROOT_MASK 0x000ffffffffff000ull
 #define TAG_MASK 0xfffull
 
-#define YIELDS 2
-#define YIELD_SLOW_US 20
-#define YIELD_BAN_US 2000 /* the first ban; each that follows soon lasts twice as long, up to 128 times */
-#define YIELD_BAN_DOUBLINGS 7
-#define YIELD_SLOW_SCORE 64 /* a slow hand-over weighs as much as that many good ones */
-
 #define USES_MAX 256	  /* then the space ends: the host's page tables for its view of guest RAM only grow */
 #define WARM_MAX 16	  /* blank spaces that keep their shadow */
 #define WARM_MAPS_MAX 500 /* larger shadows are cheaper to make anew than to compare */
@@ -65,16 +59,12 @@ static bool gone(struct ctl_carrier *c)
 }
 
 /*
- * Sleeps until the vCPU is handed to this carrier. On the same CPU two yields mostly suffice and save both futex calls;
- * with other work on that CPU a yield costs a scheduler slice, hence the ban.
+ * Sleeps until the vCPU is handed to this carrier. No sched_yield, although a yield or two would save a microsecond:
+ * some schedulers let a task that yields often starve all others on its CPU for seconds (Linux 6.18, seen with a single
+ * one).
  */
-static void park(struct ctl_vcpu *vc, struct ctl_carrier *c, int yields)
+static void park(struct ctl_carrier *c)
 {
-	while (yields-- > 0) {
-		host3(HOST_sched_yield, 0, 0, 0);
-		if (gone(c))
-			return;
-	}
 	while (!gone(c)) {
 		if (cmpxchg32(&c->word, CARRIER_EMPTY, CARRIER_SLEEPING) || READ_ONCE(c->word) == CARRIER_SLEEPING)
 			host_wait(&c->word, CARRIER_SLEEPING);
@@ -87,32 +77,9 @@ static void hand_over(struct ctl_carrier *c)
 		host_wake(&c->word, 1);
 }
 
-/*
- * Yielding to a parked carrier is the fast way only while nothing else wants the CPU: otherwise somebody else's time
- * slice comes first. One slow hand-over may be an accident, two in a short time are not.
- */
-static void judge_yields(struct ctl_vcpu *vc, uint64_t now)
-{
-	uint64_t us = CTL->tsc_khz / 1000;
-
-	if (now - vc->handover_tsc <= YIELD_SLOW_US * us) {
-		if (vc->yield_score && --vc->yield_score == 0)
-			vc->yield_bans = 0;
-		return;
-	}
-	vc->yield_score += YIELD_SLOW_SCORE;
-	if (vc->yield_score < 2 * YIELD_SLOW_SCORE)
-		return;
-	vc->no_yield_until = now + (YIELD_BAN_US * us << vc->yield_bans);
-	vc->yield_score = YIELD_SLOW_SCORE;
-	if (vc->yield_bans < YIELD_BAN_DOUBLINGS)
-		vc->yield_bans++;
-}
-
 /* The vCPU is here now. */
 static void arrive(struct ctl_vcpu *vc, struct ctl_space *sp)
 {
-	judge_yields(vc, rdtsc());
 	wrgsbase(vc->kernel_gs);
 	if (READ_ONCE(sp->q_seq) != READ_ONCE(sp->q_done))
 		shadow_drain(sp);
@@ -144,7 +111,7 @@ void carrier_main(struct carrier_self *me)
 	uint64_t rip;
 
 	host3(HOST_sigaltstack, (long)&stack, 0, 0);
-	park(vc, &me->space->carrier[vc->index], 0);
+	park(&me->space->carrier[vc->index]);
 	arrive(vc, me->space);
 	rip = vc->start_rip;
 	vc->start_rip = 0;
@@ -428,14 +395,13 @@ long space_load(struct ctl_vcpu *vc, uint64_t cr3, bool flush, uint64_t *result)
 	vc->handovers++;
 	c = &to->carrier[vc->index];
 	fetch_add(&me->space->active, -1);
-	vc->handover_tsc = rdtsc();
 	hand_over(c);
 	if (!READ_ONCE(c->tid)) { /* it finds the vCPU waiting */
 		fetch_or(&to->spawn_want[vc->index / 32], 1u << (vc->index % 32));
 		keeper_command(to, KEEPER_SPAWN);
 	}
 	/* From here on the vCPU is elsewhere: nothing of it may be touched. */
-	park(vc, &me->space->carrier[me->vcpu->index], rdtsc() < vc->no_yield_until ? 0 : YIELDS);
+	park(&me->space->carrier[me->vcpu->index]);
 	arrive(vc, me->space);
 	return 0;
 }
