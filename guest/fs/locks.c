@@ -23,6 +23,7 @@ struct file_lock_ctx {
 struct blocked {
 	struct list_head link;
 	void *owner, *by;
+	const struct file_lock_ctx *ctx;
 };
 
 static spinlock_t blocked_lock = SPINLOCK_INIT;
@@ -132,6 +133,23 @@ static void set_range(struct file_lock_ctx *c, const struct file_lock *fl, struc
 	list_add_tail(&mine->link, &l->link);
 }
 
+/*
+ * Locks have changed: all who wait look again. Until then they wait for nobody, or a search for circles would follow what is no
+ * longer true.
+ */
+static void wake_waiters(struct file_lock_ctx *c)
+{
+	struct blocked *b, *next;
+
+	spin_lock(&blocked_lock);
+	list_for_each_entry_safe(b, next, &blocked, link) {
+		if (b->ctx == c)
+			list_del(&b->link);
+	}
+	spin_unlock(&blocked_lock);
+	wake_up_all(&c->wait);
+}
+
 /* Would waiting of @owner for @by close a circle? blocked_lock held. */
 static bool would_deadlock(const void *owner, const void *by)
 {
@@ -155,26 +173,46 @@ static bool would_deadlock(const void *owner, const void *by)
 	return false;
 }
 
-/* One try. 0 done, -EAGAIN with the conflicting owner in *by. */
-static int try_posix(struct file_lock_ctx *c, const struct file_lock *fl, struct file_lock *spare[2], void **by)
+/*
+ * One try. 0, or -EAGAIN, or -EDEADLK. With @b (someone who will wait) it is entered as blocked, unless that closes a circle: under
+ * c->lock, so that whoever releases the lock finds it (wake_waiters()).
+ */
+static int try_posix(struct file_lock_ctx *c, const struct file_lock *fl, struct file_lock *spare[2], struct blocked *b)
 {
 	struct file_lock *l = NULL;
+	int err = 0;
 
 	spin_lock(&c->lock);
 	if (fl->type != F_UNLCK)
 		l = find_conflict(&c->posix, fl);
-	if (l)
-		*by = l->owner;
-	else
+	if (!l) {
 		set_range(c, fl, spare);
+	} else if (!b) {
+		err = -EAGAIN;
+	} else {
+		b->by = l->owner;
+		spin_lock(&blocked_lock);
+		err = would_deadlock(b->owner, b->by) ? -EDEADLK : -EAGAIN;
+		if (err == -EAGAIN)
+			list_add_tail(&b->link, &blocked);
+		spin_unlock(&blocked_lock);
+	}
 	spin_unlock(&c->lock);
-	return l ? -EAGAIN : 0;
+	return err;
+}
+
+/* Who holds the lock, or tries again, must not look as if it still waited. */
+static void unblock(struct blocked *b)
+{
+	spin_lock(&blocked_lock);
+	list_del(&b->link);
+	spin_unlock(&blocked_lock);
 }
 
 static int wait_posix(struct file_lock_ctx *c, const struct file_lock *fl, struct file_lock *spare[2])
 {
 	const bool detect = fl->pid != -1; /* not for open-file-description locks */
-	struct blocked b = {.owner = fl->owner};
+	struct blocked b = {.owner = fl->owner, .ctx = c};
 	struct wait_entry w;
 	int err;
 
@@ -182,17 +220,9 @@ static int wait_posix(struct file_lock_ctx *c, const struct file_lock *fl, struc
 	wait_entry_init(&w, current);
 	for (;;) {
 		prepare_to_wait(&c->wait, &w, TASK_INTERRUPTIBLE);
-		err = try_posix(c, fl, spare, &b.by);
+		unblock(&b);
+		err = try_posix(c, fl, spare, detect ? &b : NULL);
 		if (err != -EAGAIN)
-			break;
-		spin_lock(&blocked_lock);
-		list_del(&b.link);
-		if (detect && would_deadlock(b.owner, b.by))
-			err = -EDEADLK;
-		else
-			list_add_tail(&b.link, &blocked);
-		spin_unlock(&blocked_lock);
-		if (err == -EDEADLK)
 			break;
 		if (signal_pending()) {
 			err = -ERESTARTSYS;
@@ -201,9 +231,7 @@ static int wait_posix(struct file_lock_ctx *c, const struct file_lock *fl, struc
 		schedule();
 	}
 	finish_wait(&c->wait, &w);
-	spin_lock(&blocked_lock);
-	list_del(&b.link);
-	spin_unlock(&blocked_lock);
+	unblock(&b);
 	return err;
 }
 
@@ -229,7 +257,6 @@ int posix_lock_file(struct file *f, int cmd, struct file_lock *fl)
 {
 	struct file_lock_ctx *c = get_ctx(file_inode(f));
 	struct file_lock *spare[2];
-	void *by;
 	int err = -ENOLCK;
 
 	if (!c)
@@ -239,12 +266,12 @@ int posix_lock_file(struct file *f, int cmd, struct file_lock *fl)
 	spare[0] = kzalloc(sizeof(*spare[0]));
 	spare[1] = kzalloc(sizeof(*spare[1]));
 	if (spare[0] && spare[1])
-		err = cmd == F_SETLKW ? wait_posix(c, fl, spare) : try_posix(c, fl, spare, &by);
+		err = cmd == F_SETLKW ? wait_posix(c, fl, spare) : try_posix(c, fl, spare, NULL);
 	kfree(spare[0]);
 	kfree(spare[1]);
 	/* A downgrade lets others in, too. */
 	if (!err && fl->type != F_WRLCK)
-		wake_up_all(&c->wait);
+		wake_waiters(c);
 	return err;
 }
 
@@ -293,13 +320,13 @@ int flock_lock_file(struct file *f, int cmd, struct file_lock *fl)
 
 		drop.type = F_UNLCK;
 		try_flock(c, &drop, &spare);
-		wake_up_all(&c->wait);
+		wake_waiters(c);
 		w = wait_event_interruptible(&c->wait, (err = try_flock(c, fl, &spare)) == 0);
 		err = w ? w : err;
 	}
 	kfree(spare);
 	if (!err && fl->type != F_WRLCK)
-		wake_up_all(&c->wait);
+		wake_waiters(c);
 	return err;
 }
 
@@ -319,7 +346,7 @@ static void remove_owned(struct file_lock_ctx *c, struct list_head *list, const 
 	}
 	spin_unlock(&c->lock);
 	if (any)
-		wake_up_all(&c->wait);
+		wake_waiters(c);
 }
 
 static bool owns_any(struct file_lock_ctx *c, struct list_head *list, const void *owner)
