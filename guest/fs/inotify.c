@@ -16,6 +16,7 @@
 #include <gk/string.h>
 #include <gk/syscall.h>
 #include <gk/task.h>
+#include "internal.h"
 
 #define FIONREAD 0x541B
 #define IN_UNMOUNT 0x2000
@@ -191,6 +192,7 @@ void fsnotify_name(struct inode *dir, u32 mask, const char *name, u32 cookie)
 void fsnotify_dentry(struct dentry *d, u32 mask)
 {
 	struct inode *i = d->inode;
+	char name[NAME_MAX + 1];
 	struct dentry *parent;
 
 	if (!i)
@@ -199,8 +201,12 @@ void fsnotify_dentry(struct dentry *d, u32 mask)
 		mask |= IN_ISDIR;
 	notify(i, mask, 0, NULL, false);
 	parent = dget_parent(d);
-	if (parent && parent != d && parent->inode)
-		notify(parent->inode, mask, 0, d->name, READ_ONCE(d->flags) & DENTRY_UNLINKED);
+	if (parent && parent != d && parent->inode && READ_ONCE(parent->inode->watches)) {
+		spin_lock(&rename_lock); /* the name may be changed and freed meanwhile */
+		strscpy(name, d->name, sizeof(name));
+		spin_unlock(&rename_lock);
+		notify(parent->inode, mask, 0, name, READ_ONCE(d->flags) & DENTRY_UNLINKED);
+	}
 	dput(parent);
 }
 
