@@ -379,14 +379,13 @@ static int sleep_for(struct sem_set *s, struct sleeper *w, ktime_t deadline)
 static long do_ops(struct sem_set *s, const struct sembuf *ops, u32 n, ktime_t deadline)
 {
 	struct sleeper w = { .task = current, .ops = ops, .n = n, .pid = task_tgid_nr(current), .result = 1 };
-	bool undo = false, alter = false;
+	bool alter = false;
 	long ret;
 	u32 i;
 
 	for (i = 0; i < n; i++) {
 		if (ops[i].num >= s->n)
 			return -EFBIG;
-		undo |= ops[i].op && (ops[i].flags & SEM_UNDO);
 		alter |= ops[i].op != 0;
 	}
 	ret = ipc_access(&s->obj, alter ? 0222 : 0444);

@@ -246,7 +246,7 @@ static int sigevent_check(const struct user_sigevent *ev, struct task **target)
 			return -EINVAL;
 		}
 		*target = t;
-		/* fall through */
+		__attribute__((fallthrough));
 	case SIGEV_SIGNAL:
 	case SIGEV_THREAD:
 		if (valid_signal(ev->signo))

@@ -164,7 +164,7 @@ static bool filtered_enter(struct pt_regs *regs, bool traced)
 	case RET_KILL_THREAD:
 		if (current->process->nr_threads > 1)
 			do_exit(SIGSYS);
-		/* fall through */
+		__attribute__((fallthrough));
 	default:
 		do_group_exit(SIGSYS);
 	}

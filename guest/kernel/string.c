@@ -228,7 +228,7 @@ static int digit(char c)
 	return 99;
 }
 
-u64 strtoull(const char *s, char **end, int base)
+unsigned long long strtoull(const char *s, char **end, int base)
 {
 	u64 v = 0;
 
@@ -251,7 +251,7 @@ u64 strtoull(const char *s, char **end, int base)
 	return v;
 }
 
-s64 strtoll(const char *s, char **end, int base)
+long long strtoll(const char *s, char **end, int base)
 {
 	bool negative = *s == '-';
 	u64 v = strtoull(s + (*s == '-' || *s == '+'), end, base);

@@ -19,7 +19,7 @@ char *strrchr(const char *s, int c);
 char *strstr(const char *hay, const char *needle);
 ssize_t strscpy(char *dst, const char *src, size_t size);
 /* Parses an unsigned number (base 0: 0x, 0 prefixes); *end is set to the first byte not used. */
-u64 strtoull(const char *s, char **end, int base);
-s64 strtoll(const char *s, char **end, int base);
+unsigned long long strtoull(const char *s, char **end, int base);
+long long strtoll(const char *s, char **end, int base);
 
 #endif
