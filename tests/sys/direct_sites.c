@@ -15,14 +15,18 @@
 /* Sites in text of their own; each is long f(long arg). */
 __asm__(".text\n.balign 4096\n.globl sites_start\nsites_start:\n"
 	"site_mov: mov $39, %eax\nsyscall\nret\n.balign 16\n"                          /* getpid */
-	"site_xor: xor %eax, %eax\nsyscall\nret\n.balign 32\n"                         /* read(fd, ...) */
+	"site_xor: xor %eax, %eax\nsyscall\ncmp $-4096, %rax\nret\n.balign 32\n"        /* read(fd, ...) */
 	"site_lead: mov $14, %eax\nxor %edx, %edx\nmov $8, %r10d\nsyscall\nret\n.balign 16\n" /* rt_sigprocmask */
 	"site_stack: push %rdi\npush %rdi\nmov %rdi, %rax\nmov 0x8(%rsp), %r9\nsyscall\npop %rdi\npop %rdi\nret\n.balign 16\n"
 	"site_r8: mov $39, %r8d\nmov %r8d, %eax\nsyscall\nret\n.balign 16\n"           /* mov with a prefix: no site */
 	"site_into: jmp 1f\nmov $110, %eax\n1: syscall\nret\n.balign 16\n"             /* a jump behind the mov */
+	"site_inside: movabs $0x48050f00000027b8, %rax\nret\n.balign 16\n"         /* looks like one */
+	"site_inside_xor: mov $0x050fc031, %eax\nret\n.balign 32\n"
+	"site_join: test %edi, %edi\nmov $39, %eax\nje 1f\nmov $110, %eax\n1: mov %esi, %edx\nsyscall\nret\n.balign 16\n"
 	".balign 4096\n"
 	".globl sites_end\nsites_end:\n");
-extern char sites_start[], sites_end[], site_mov[], site_xor[], site_lead[], site_stack[], site_r8[], site_into[];
+extern char sites_start[], sites_end[], site_mov[], site_xor[], site_lead[], site_stack[], site_r8[], site_into[],
+	site_inside[], site_inside_xor[], site_join[];
 
 static long call(const void *site, long rdi, long rsi, long rdx, long rax)
 {
@@ -54,6 +58,10 @@ static void shapes(void)
 		CHECK_EQ(call(site_stack, SYS_getppid, 0, 0, 0), getppid());
 		CHECK_EQ(call(site_r8, 0, 0, 0, 0), getpid());
 		CHECK_EQ(call(site_into, 0, 0, 0, SYS_getpid), getpid());
+		CHECK_EQ(call(site_inside, 0, 0, 0, 0), 0x48050f00000027b8);
+		CHECK_EQ(call(site_inside_xor, 0, 0, 0, 0), 0x050fc031);
+		CHECK_EQ(call(site_join, 0, 0, 0, 0), getpid());
+		CHECK_EQ(call(site_join, 1, 0, 0, 0), getppid());
 	}
 }
 

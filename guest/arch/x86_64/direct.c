@@ -216,6 +216,42 @@ static bool is_restorer(const u8 *text, u32 i)
 }
 
 /*
+ * May the bytes [@from, @to) be part of a 64-bit immediate, as in a program that puts system calls together itself? Nothing
+ * else in an instruction is long enough to look like a lead and a syscall.
+ */
+static bool maybe_immediate(const u8 *text, u32 from, u32 to)
+{
+	for (u32 q = MAX(from, 9u) - 8; q < from && q + 1 < to; q++) {
+		if ((text[q] & 0xf8) == 0xb8 && (text[q - 1] & 0xf8) == 0x48)
+			return true;
+	}
+	return false;
+}
+
+/* Does a branch in this page, if these bytes are one, lead into the middle of [@from, @to)? */
+static bool branch_into(const u8 *text, u32 from, u32 to)
+{
+	for (u32 i = 0; i + 6 <= PAGE_SIZE; i++) {
+		u32 target;
+		s32 rel;
+
+		if ((text[i] & 0xf0) == 0x70 || text[i] == 0xeb) {
+			target = i + 2 + (u32)(s8)text[i + 1];
+		} else if (text[i] == 0xe9 || (text[i] == 0x0f && (text[i + 1] & 0xf0) == 0x80)) {
+			u32 opcode = text[i] == 0x0f ? 2 : 1;
+
+			memcpy(&rel, text + i + opcode, 4);
+			target = i + opcode + 4 + (u32)rel;
+		} else {
+			continue;
+		}
+		if (target > from && target < to)
+			return true;
+	}
+	return false;
+}
+
+/*
  * The lead of the syscall instruction at @i: how many bytes before it can move to a stub, 0 if we do not know. Without the
  * beginning of the function there is no telling where instructions begin, so a lead has to start with a `mov $nr,%eax` (five
  * bytes of which three or four are known) that no byte before it can be a prefix of, and decode to the end.
@@ -226,7 +262,7 @@ static u32 lead_length(const u8 *text, u32 i)
 		return RESTORER_LEAD;
 	for (u32 k = 0; k < ARRAY_SIZE(known); k++) {
 		if (i >= known[k].len && !memcmp(text + i - known[k].len, known[k].bytes, known[k].len))
-			return known[k].lead;
+			return maybe_immediate(text, i - known[k].len, i + 2) ? 0 : known[k].lead;
 	}
 	for (u32 len = 5; len <= LEAD_MAX && len < i; len++) {
 		const u8 *p = text + i - len;
@@ -235,15 +271,20 @@ static u32 lead_length(const u8 *text, u32 i)
 		if (p[0] != 0xb8 || (p[-1] & 0xf0) == 0x40 || p[-1] == 0x66)
 			continue;
 		memcpy(&nr, p + 1, 4);
-		if (nr < NR_MAX && all_movable(p, text + i))
-			return len;
+		if (nr >= NR_MAX || !all_movable(p, text + i) || maybe_immediate(text, i - len, i + 2))
+			continue;
+		return len > 5 && branch_into(text, i - len, i) ? 0 : len;
 	}
 	return 0;
 }
 
+/* Four bytes may stand in any instruction; with the test for errors that C libraries have behind their calls it is ten. */
 static bool is_xor_site(const u8 *text, u32 i)
 {
-	return i > 2 && text[i - 2] == 0x31 && text[i - 1] == 0xc0 && (text[i - 3] & 0xf0) != 0x40 && text[i - 3] != 0x66;
+	static const u8 cmp[] = { 0x48, 0x3d, 0x00, 0xf0, 0xff, 0xff };
+
+	return i > 2 && i + 2 + sizeof(cmp) <= PAGE_SIZE && text[i - 2] == 0x31 && text[i - 1] == 0xc0 &&
+	       (text[i - 3] & 0xf0) != 0x40 && text[i - 3] != 0x66 && !memcmp(text + i + 2, cmp, sizeof(cmp));
 }
 
 static void put_jump(u8 *at, u32 slot)
