@@ -128,6 +128,8 @@ int mapping_writeback(struct mapping *m, loff_t start, loff_t end)
 	if (!m->ops || m->ops->no_backing)
 		return 0;
 	mutex_lock(&m->wb_lock);
+	/* The atomic that clears the first dirty bit makes it visible before. */
+	WRITE_ONCE(m->writing_back, true);
 	while (first <= last && READ_ONCE(m->nr_dirty) && (n = gang_dirty(m, first, last, pages))) {
 		u64 begin = pages[0]->index;
 		u32 run = lock_run(m, pages, n);
@@ -150,6 +152,7 @@ int mapping_writeback(struct mapping *m, loff_t start, loff_t end)
 		m->wb_err = (((m->wb_err >> 16) + 1) << 16) | (u64)-ret;
 		spin_unlock(&m->lock);
 	}
+	smp_store_release(&m->writing_back, false);
 	mutex_unlock(&m->wb_lock);
 	drop_if_clean(m);
 	return ret;

@@ -91,7 +91,8 @@ static void set_content(struct inode *i, const struct fuse_attr *a)
 
 static bool content_is_ours(const struct inode *i)
 {
-	return S_ISREG(i->mode) && (READ_ONCE(i->mapping.nr_dirty) || READ_ONCE(fuse_i(i)->writing));
+	/* In this order: what is dirty no more is being written back, and after that the version has changed. */
+	return S_ISREG(i->mode) && (READ_ONCE(i->mapping.nr_dirty) || smp_load_acquire(&i->mapping.writing_back));
 }
 
 /* inode->lock held for writing (or nobody else knows the inode). */

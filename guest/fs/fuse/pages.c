@@ -108,18 +108,6 @@ static int fuse_read_pages(struct inode *inode, struct file *file, struct page *
 	return n < 0 ? (int)n : 0;
 }
 
-static void count_writing(struct inode *inode, s32 by)
-{
-	struct fuse_inode *fi = fuse_i(inode);
-
-	spin_lock(&fi->lock);
-	fi->writing += (u32)by;
-	fi->version++;
-	fi->own_change = true;
-	fi->valid_until = 0;
-	spin_unlock(&fi->lock);
-}
-
 static int fuse_write_pages(struct inode *inode, struct page **p, u32 nr)
 {
 	struct fuse_fh *fh;
@@ -133,7 +121,7 @@ static int fuse_write_pages(struct inode *inode, struct page **p, u32 nr)
 		WARN_ONCE(PTR_ERR(fh) == -ESTALE, "written data of a file that is gone on the host is lost\n");
 		return PTR_ERR(fh) == -ESTALE ? 0 : (int)PTR_ERR(fh);
 	}
-	count_writing(inode, 1);
+	fuse_changed(inode, true);
 	while (nr && !err) {
 		struct virtq_buf bufs[FUSE_MAX_BUFS];
 		const u64 start = p[0]->index << PAGE_SHIFT, size = (u64)READ_ONCE(inode->size);
@@ -152,7 +140,7 @@ static int fuse_write_pages(struct inode *inode, struct page **p, u32 nr)
 		p += n;
 		nr -= n;
 	}
-	count_writing(inode, -1);
+	fuse_changed(inode, true); /* nor to what was asked meanwhile */
 	fuse_fh_put(fh);
 	return err;
 }

@@ -184,6 +184,7 @@ struct mapping {
 	u64 wb_err;                /* errno of the last failed write | count of failures << 16; mapping_error() */
 	u32 nr_writable;           /* atomic: shared mappings that are or may become writable (memfd seals) */
 	struct mutex wb_lock;      /* one write-back at a time */
+	bool writing_back;         /* wb_lock: some pages are no longer dirty, but not written yet either */
 	ktime_t dirty_since;       /* lock: when it was last clean */
 	struct list_head dirty_link; /* mm/writeback.c: on it, the mapping holds a reference to its inode */
 	struct list_head cache_link; /* mm/reclaim.c */
