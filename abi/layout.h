@@ -22,18 +22,20 @@
 /*
  * Nothing a guest program maps may come within 4 GiB of the window: the filter of a space checks the high word of an
  * address and that the length is below 4 GiB, it cannot add.
+ * The window lies where no sanitizer wants anything: AddressSanitizer's heap ends two pages above 0x640000000000,
+ * MemorySanitizer's starts at 0x700000000000.
  */
 #define UM_USER_LO_START 0x10000
-#define UM_USER_LO_END 0x63ff00000000
-#define UM_WINDOW_START 0x640000000000
-#define UM_RAM_BASE 0x640000000000      /* guest RAM, linear; at most UM_RAM_MAX */
+#define UM_USER_LO_END 0x647f00000000
+#define UM_WINDOW_START 0x648000000000
+#define UM_RAM_BASE 0x648000000000      /* guest RAM, linear; at most UM_RAM_MAX */
 #define UM_RAM_MAX 0x40000000000        /* 4 TiB */
 #define UM_SWITCHER_TEXT 0x6e0000000000 /* the switcher: shared text, hypercall page in it */
 #define UM_SWITCHER_CTL 0x6e1000000000  /* control memory shared with the VMM (untrusted there) */
 #define UM_SWITCHER_PRIV 0x6e2000000000 /* template only: channel to the VMM */
 #define UM_SIGSTACKS 0x6e3000000000     /* private signal stacks, one per vCPU */
-#define UM_WINDOW_END 0x700000000000
-#define UM_USER_HI_START 0x700100000000
+#define UM_WINDOW_END 0x6f0000000000
+#define UM_USER_HI_START 0x6f0100000000
 #define UM_USER_HI_END 0x7ffffffff000
 
 #endif

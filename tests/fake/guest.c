@@ -37,7 +37,6 @@
 #include "vmm/backend/backend.h"
 #include "vmm/vm.h"
 
-#define BASE 0x640000000000ull
 #define BUF 0x800000 /* gpa of the fake guest's buffers */
 #define ROOM 0x10000
 
@@ -338,7 +337,7 @@ static int fake_probe(char *why, size_t why_size)
 static uint64_t fake_linear_base(const struct vm *vm)
 {
 	(void)vm;
-	return BASE;
+	return UM_RAM_BASE;
 }
 
 static int fake_create(struct vm *vm, struct um_boot *boot)

@@ -81,7 +81,8 @@ static void placement(void)
 /* Addresses that a kernel may use for its own purposes belong to the program that asks for them. */
 static void anywhere(void)
 {
-	static const unsigned long at[] = { 0x10000, 0x400000, 0x50f0000, 0x50f8000, 0x7fff0000, 0x100000000, 0x7ffff0000000 };
+	static const unsigned long at[] = {0x10000,    0x400000,    0x50f0000,	   0x50f8000,
+					   0x7fff0000, 0x100000000, 0x7ffff0000000};
 	volatile long pid = getpid();
 
 	for (unsigned i = 0; i < sizeof(at) / sizeof(at[0]); i++) {
@@ -116,6 +117,36 @@ static void reservations(void)
 	for (int i = 0; i < 4; i++)
 		CHECK_OK(munmap(p[i], tb));
 	CHECK_FAULT(try_read(p[0] + tb / 2), SIGSEGV, SEGV_MAPERR, p[0] + tb / 2);
+}
+
+/* Shadow memory and heaps of sanitizers lie at fixed addresses; whoever builds a program with them relies on it. */
+static void sanitizer_ranges(void)
+{
+	static const struct {
+		uint64_t start, len;
+	} range[] = {
+		{0x00007fff7000, 0x00001000f000}, /* AddressSanitizer: low shadow */
+		{0x02008fff7000, 0x0e0000001000}, /* high shadow */
+		{0x600000000000, 0x040000002000}, /* heap, 4 TiB and two pages; LeakSanitizer's, too */
+		{0x700000000000, 0x040000000000}, /* MemorySanitizer: heap */
+		{0x7b0000000000, 0x001000000000}, /* ThreadSanitizer: heap */
+	};
+
+	for (size_t i = 0; i < sizeof(range) / sizeof(*range); i++) {
+		char *p = mmap((void *)range[i].start, range[i].len, PROT_NONE,
+			       ANON | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+
+		CHECK_EQ((uint64_t)p, range[i].start);
+		if (p == MAP_FAILED)
+			continue;
+		for (uint64_t at = 0; at < range[i].len; at += range[i].len - PAGE) {
+			CHECK_OK(mprotect(p + at, PAGE, RW));
+			p[at + 1] = 7;
+			CHECK((mmap(p + at, PAGE, RW, ANON | MAP_FIXED, -1, 0)) == p + at);
+			CHECK_EQ(p[at + 1], 0);
+		}
+		CHECK_OK(munmap(p, range[i].len));
+	}
 }
 
 static void protection(void)
@@ -190,7 +221,7 @@ static void limits(void)
 	pid_t pid = fork();
 
 	if (!pid) {
-		struct rlimit r = { 512ul << 20, 512ul << 20 };
+		struct rlimit r = {512ul << 20, 512ul << 20};
 		char *p;
 
 		CHECK_OK(setrlimit(RLIMIT_AS, &r));
@@ -205,7 +236,7 @@ static void limits(void)
 	CHECK_EQ(wait_for(pid), 0);
 	pid = fork();
 	if (!pid) {
-		struct rlimit r = { 64ul << 20, 64ul << 20 };
+		struct rlimit r = {64ul << 20, 64ul << 20};
 
 		CHECK_OK(setrlimit(RLIMIT_DATA, &r));
 		CHECK_ERR((long)mmap(NULL, 100ul << 20, RW, ANON, -1, 0), ENOMEM);
@@ -240,6 +271,7 @@ int main(void)
 	placement();
 	anywhere();
 	reservations();
+	sanitizer_ranges();
 	protection();
 	code();
 	program_break();

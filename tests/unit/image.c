@@ -11,7 +11,6 @@
 #include "fakevm.h"
 #include "vmm/image.h"
 
-#define BASE 0x640000000000ull
 #define RAM 0x1000000ull
 
 struct file {
@@ -51,7 +50,7 @@ static int load(struct vm *vm, const struct file *f, size_t size)
 {
 	struct image_info info;
 	const char *why = NULL;
-	const int err = image_load(vm, f, size, BASE, &info, &why);
+	const int err = image_load(vm, f, size, UM_RAM_BASE, &info, &why);
 
 	CHECK(err == 0 || why != NULL);
 	return err;
@@ -64,13 +63,13 @@ static void test_good(struct vm *vm)
 	const char *why;
 	uint64_t v[2];
 
-	CHECK_EQ(image_load(vm, &f, sizeof(f), BASE, &info, &why), 0);
+	CHECK_EQ(image_load(vm, &f, sizeof(f), UM_RAM_BASE, &info, &why), 0);
 	CHECK_EQ(info.start, UM_GPA_KERNEL);
 	CHECK_EQ(info.end, UM_GPA_KERNEL + 0x3000);
-	CHECK_EQ(info.entry, BASE + UM_GPA_KERNEL + 0x40);
+	CHECK_EQ(info.entry, UM_RAM_BASE + UM_GPA_KERNEL + 0x40);
 	memcpy(v, vm->ram + UM_GPA_KERNEL + offsetof(struct file, data), sizeof(v));
-	CHECK_EQ(v[0], BASE + UM_GPA_KERNEL + 0x1234);
-	CHECK_EQ(v[1], BASE + UM_GPA_KERNEL + 0x40);
+	CHECK_EQ(v[0], UM_RAM_BASE + UM_GPA_KERNEL + 0x1234);
+	CHECK_EQ(v[1], UM_RAM_BASE + UM_GPA_KERNEL + 0x40);
 }
 
 static void test_refused(struct vm *vm)
@@ -127,7 +126,7 @@ static void test_truncated(struct vm *vm)
 		const char *why;
 
 		memcpy(copy, &f, size);
-		CHECK(image_load(vm, copy, size, BASE, &info, &why) < 0);
+		CHECK(image_load(vm, copy, size, UM_RAM_BASE, &info, &why) < 0);
 		free(copy);
 	}
 }

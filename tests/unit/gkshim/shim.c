@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What memory-management code of the guest kernel expects around it, for host programs: RAM is a mapping, vCPUs are threads,
- * GIVE_BACK drops pages.
+ * What memory-management code of the guest kernel expects around it, for host programs: RAM is a mapping, vCPUs are
+ * threads, GIVE_BACK drops pages.
  */
 #include <sched.h>
 #include <stdarg.h>
@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "abi/layout.h"
 #include <gk/hypercall.h>
 #include <gk/percpu.h>
 #include "shim.h"
@@ -35,11 +36,12 @@ void shim_ram(u64 bytes)
 {
 	boot_block.ram_bytes = bytes;
 	boot_block.kernel_end = 0x300000;
-	boot_block.linear_base = (u64)mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	boot_block.user_lo_start = 0x10000;
-	boot_block.user_lo_end = 0x63ff00000000;
-	boot_block.user_hi_start = 0x700100000000;
-	boot_block.user_hi_end = 0x7ffffffff000;
+	boot_block.linear_base =
+		(u64)mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	boot_block.user_lo_start = UM_USER_LO_START;
+	boot_block.user_lo_end = UM_USER_LO_END;
+	boot_block.user_hi_start = UM_USER_HI_START;
+	boot_block.user_hi_end = UM_USER_HI_END;
 }
 
 void spin_lock_slow(spinlock_t *l)
