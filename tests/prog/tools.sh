@@ -16,6 +16,26 @@ int main(void) { printf("%d\n", f(41)); return 0; }
 END
 echo "int f(int x) { return x + 1; }" > b.c
 gcc -O2 -c a.c && gcc -O2 -c b.c && gcc -o p a.o b.o && ./p; gcc -static -o ps a.o b.o && ./ps; echo "int main(void) { return x; }" | gcc -x c - -o /dev/null 2>&1 | grep -c error'
+both "sanitizers" 'cat > a.c <<END
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+int x;
+static void *add(void *a) { x += (long)a; return a; }
+int main(int argc, char **argv) {
+	pthread_t t[2];
+	char *p = malloc(argc + 9);
+	for (long i = 0; i < 2; i++) pthread_create(&t[i], NULL, add, (void *)i);
+	for (int i = 0; i < 2; i++) pthread_join(t[i], NULL);
+	if (argc > 1) { p[argc + 9] = 1; x += 0x7fffffff + argc; }
+	free(p);
+	return 0;
+}
+END
+for s in address undefined thread leak; do
+	gcc -g -fsanitize=$s -o p-$s a.c 2>/dev/null || { echo no $s; continue; }
+	for args in "" bad; do ./p-$s $args 2>err; echo $s: $? $(grep -Eo "heap-buffer-overflow on|signed integer overflow|data race" err | sort -u); done
+done'
 both "make -j" 'for i in $(seq 12); do printf "int f%d(int x) { return x + %d; }\n" $i $i > f$i.c; done
 { echo "OBJS = $(seq -f "f%g.o" -s " " 12)"; printf "lib.a: \$(OBJS)\n\tar rcs \$@ \$(OBJS)\n%%.o: %%.c\n\t@gcc -O1 -c -o \$@ \$<\n"; } > Makefile
 make -s -j4 2>&1 | grep -v "^ar:"; ar t lib.a | sort -V | tr "\n" " "; make -s -j4; echo $?'
