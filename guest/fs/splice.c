@@ -281,6 +281,23 @@ SYSCALL4(tee, s32, fd_in, s32, fd_out, size_t, len, u32, flags)
 	return ret;
 }
 
+/* Into a pipe: waits for room, but once there is some, what fits is all. */
+static ssize_t vmsplice_give(struct pipe *p, struct iov_iter *it, bool nonblock)
+{
+	ssize_t n;
+
+	for (;;) {
+		n = pipe_give(p, it, false, true);
+		if (n != -EAGAIN || nonblock)
+			return n;
+		mutex_lock(&p->lock);
+		n = pipe_wait_room(p, false);
+		mutex_unlock(&p->lock);
+		if (n)
+			return n;
+	}
+}
+
 static ssize_t vmsplice_file(struct file *f, const struct iovec __user *uvec, size_t nr, u32 flags)
 {
 	struct iovec fast[8], *iov = fast;
@@ -293,7 +310,7 @@ static ssize_t vmsplice_file(struct file *f, const struct iovec __user *uvec, si
 		return -EBADF;
 	n = iter_import(&it, uvec, nr, fast, &iov);
 	if (n > 0)
-		n = f->fmode & FMODE_WRITE ? pipe_give(p, &it, false, nonblock) : pipe_take(p, &it, nonblock);
+		n = f->fmode & FMODE_WRITE ? vmsplice_give(p, &it, nonblock) : pipe_take(p, &it, nonblock);
 	if (iov != fast)
 		kfree(iov);
 	return n;

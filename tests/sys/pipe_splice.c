@@ -92,6 +92,12 @@ static void memory(void)
 	CHECK_EQ(vmsplice(p[0], &in, 1, 0), 6);
 	CHECK(!memcmp(buf, "onetwo", 6));
 	CHECK_ERR(vmsplice(p[0], &in, 1, SPLICE_F_NONBLOCK), EAGAIN);
+	/* What fits is all; only a full pipe is waited for. */
+	static char big[200000] __attribute__((aligned(4096)));
+	struct iovec much = {big, sizeof(big)};
+	CHECK_EQ(vmsplice(p[1], &much, 1, 0), 65536);
+	CHECK_ERR(vmsplice(p[1], &much, 1, SPLICE_F_NONBLOCK), EAGAIN);
+	CHECK_EQ(read(p[0], big, sizeof(big)), 65536);
 	CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, s));
 	CHECK_ERR(vmsplice(s[0], v, 2, 0), EBADF);
 	CHECK_EQ(write(s[0], "sock", 4), 4);
