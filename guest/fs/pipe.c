@@ -20,7 +20,10 @@
 #include <gk/slab.h>
 #include <gk/string.h>
 #include <gk/syscall.h>
+#include <gk/sysctl.h>
 #include <gk/task.h>
+
+u32 sysctl_pipe_max = PIPE_MAX_SIZE;
 
 #define FIONREAD 0x541B
 
@@ -478,7 +481,7 @@ long pipe_fcntl(struct file *f, u32 cmd, u64 arg)
 	} else {
 		for (nr = 1; nr * (u64)PAGE_SIZE < size; nr *= 2)
 			;
-		if (nr > p->nr_bufs && nr * (u64)PAGE_SIZE > PIPE_MAX_SIZE && !capable(CAP_SYS_RESOURCE))
+		if (nr > p->nr_bufs && nr * (u64)PAGE_SIZE > READ_ONCE(sysctl_pipe_max) && !capable(CAP_SYS_RESOURCE))
 			ret = -EPERM;
 		else
 			ret = pipe_resize(p, nr);

@@ -242,17 +242,6 @@ int pseudo_show_u32(struct seq *s, void *arg)
 	return 0;
 }
 
-int pseudo_store_u32(char *text, size_t len, void *arg)
-{
-	char *end;
-	const u64 v = strtoull(text, &end, 10);
-
-	if (end == text || *end || v > 0xffffffffu)
-		return -EINVAL;
-	WRITE_ONCE(*(u32 *)arg, (u32)v);
-	return 0;
-}
-
 int pseudo_show_str(struct seq *s, void *arg)
 {
 	seq_puts(s, arg);

@@ -50,8 +50,9 @@ struct ipc_ids {
 	struct mutex mutex;
 	struct ipc_obj **table; /* mutex: grows */
 	u32 size, used, top;    /* mutex: slots, objects, highest index in use + 1 */
-	u32 limit;              /* objects at most */
+	u32 limit;              /* objects at most; root may change it */
 	u32 seq;
+	s32 next_id;            /* mutex: the number the next object shall have (/proc/sys/kernel/msg_next_id...), or -1 */
 	void (*free)(struct ipc_obj *o); /* last reference */
 };
 
@@ -73,6 +74,19 @@ int ipc_owner(const struct ipc_obj *o);
 bool ipc_remove(struct ipc_ids *ids, struct ipc_obj *o);
 void ipc_fill_perm(const struct ipc_obj *o, struct ipc64_perm *p);
 void ipc_set_perm(struct ipc_ids *ids, struct ipc_obj *o, const struct ipc64_perm *p);
+/* The lines of a file of /proc/sysvipc, as Linux words them: @show for each object, with ids->mutex held. */
+struct seq;
+void ipc_show_all(struct seq *s, struct ipc_ids *ids, void (*show)(struct seq *s, struct ipc_obj *o));
+/* A number of /proc/sys/kernel that root may change: 32 or 64 bits wide at @value, at most @max. At start-up. */
+struct ipc_limit {
+	const char *path;
+	void *value;
+	u32 size;
+	u64 max;
+};
+void ipc_limits_init(const struct ipc_limit *limits, u32 n);
+/* /proc/sys/kernel/@name: ids->next_id. At start-up. */
+void ipc_next_id_init(const char *path, struct ipc_ids *ids);
 /* CLOCK_REALTIME in seconds. */
 s64 ipc_now(void);
 

@@ -15,15 +15,15 @@
 #include <gk/slab.h>
 #include <gk/string.h>
 #include <gk/syscall.h>
+#include <gk/sysctl.h>
 #include <gk/task.h>
 #include <gk/time.h>
 
 #define MQUEUE_MAGIC 0x19800202
 #define MQ_PRIO_MAX 32768
-#define MSG_DEFAULT 10
-#define MSGSIZE_DEFAULT 8192
 #define MSG_HARD 65536
-#define MSGSIZE_HARD (1 << 20)
+#define MSGSIZE_HARD (16 << 20)
+#define MSG_COST 96 /* what a message costs beside its bytes, in RLIMIT_MSGQUEUE: as much as on Linux */
 #define SIGEV_SIGNAL 0
 #define SIGEV_NONE 1
 
@@ -58,13 +58,19 @@ struct mqueue {
 	struct list_head link;          /* fs_lock */
 	loff_t cookie;                  /* position in the directory */
 	struct dentry *name;            /* fs_lock: reference; NULL once unlinked */
+	struct user *charged;           /* whose RLIMIT_MSGQUEUE it counts in; reference */
+	u64 charge;                     /* bytes */
 };
+
+u32 sysctl_mq_queues = 256, sysctl_mq_msg = 10, sysctl_mq_msgsize = 8192, sysctl_mq_msg_default = 10,
+    sysctl_mq_msgsize_default = 8192;
 
 static struct mount *mq_mount;
 static struct super *mq_sb;
 static spinlock_t fs_lock;
 static LIST_HEAD(all_queues); /* fs_lock: by cookie */
 static loff_t next_cookie = 2;
+static u32 nr_queues; /* fs_lock */
 
 static const struct file_ops mqueue_ops;
 
@@ -213,28 +219,89 @@ static int mq_lookup(struct inode *dir, struct dentry *d)
 	return 0;
 }
 
-static struct mqueue *mqueue_new(void)
+/* Counts what the queue may hold against its maker's limit. */
+static int charge(struct mqueue *q)
+{
+	struct user *u = current->cred->user;
+	u64 bytes = (u64)q->maxmsg * ((u64)q->msgsize + MSG_COST);
+
+	if (atomic_add_return(&u->mqueue_bytes, bytes) > READ_ONCE(current->process->rlim[RLIMIT_MSGQUEUE].cur)) {
+		atomic_sub_return(&u->mqueue_bytes, bytes);
+		return -EMFILE;
+	}
+	q->charge = bytes;
+	q->charged = user_get(u);
+	return 0;
+}
+
+static void mqueue_free(struct mqueue *q)
+{
+	if (q->charged) {
+		atomic_sub_return(&q->charged->mqueue_bytes, q->charge);
+		user_put(q->charged);
+	}
+	kfree(q);
+}
+
+/* @attr: NULL: what the system's defaults say. */
+static struct mqueue *mqueue_new(const struct mq_attr *attr)
 {
 	struct mqueue *q = kzalloc(sizeof(*q));
+	int err;
 
 	if (!q)
-		return NULL;
+		return ERR_PTR(-ENOMEM);
 	list_init(&q->messages);
 	list_init(&q->link);
 	wait_queue_init(&q->senders);
 	wait_queue_init(&q->receivers);
-	q->maxmsg = MSG_DEFAULT;
-	q->msgsize = MSGSIZE_DEFAULT;
+	q->maxmsg = attr ? attr->maxmsg : MIN(sysctl_mq_msg, sysctl_mq_msg_default);
+	q->msgsize = attr ? attr->msgsize : MIN(sysctl_mq_msgsize, sysctl_mq_msgsize_default);
+	err = charge(q);
+	if (err) {
+		kfree(q);
+		return ERR_PTR(err);
+	}
 	return q;
 }
 
-static int mq_create(struct inode *dir, struct dentry *d, umode_t mode, bool excl)
+/* One queue more? */
+static int count_queue(void)
 {
-	struct mqueue *q = mqueue_new();
-	struct inode *i = q ? inode_new(dir->sb) : NULL;
+	int ret = 0;
 
+	spin_lock(&fs_lock);
+	if (nr_queues >= sysctl_mq_queues && !capable(CAP_SYS_RESOURCE))
+		ret = -ENOSPC;
+	else
+		nr_queues++;
+	spin_unlock(&fs_lock);
+	return ret;
+}
+
+static void uncount_queue(void)
+{
+	spin_lock(&fs_lock);
+	nr_queues--;
+	spin_unlock(&fs_lock);
+}
+
+/* Directory locked. @attr checked. */
+static int create_queue(struct inode *dir, struct dentry *d, umode_t mode, const struct mq_attr *attr)
+{
+	struct mqueue *q;
+	struct inode *i;
+	int err = count_queue();
+
+	if (err)
+		return err;
+	q = mqueue_new(attr);
+	i = IS_ERR(q) ? NULL : inode_new(dir->sb);
 	if (!i) {
-		kfree(q);
+		uncount_queue();
+		if (IS_ERR(q))
+			return PTR_ERR(q);
+		mqueue_free(q);
 		return -ENOMEM;
 	}
 	inode_init_owner(i, dir, S_IFREG | (mode & 07777));
@@ -251,6 +318,11 @@ static int mq_create(struct inode *dir, struct dentry *d, umode_t mode, bool exc
 	d_instantiate(d, i);
 	inode_update_time(dir);
 	return 0;
+}
+
+static int mq_create(struct inode *dir, struct dentry *d, umode_t mode, bool excl)
+{
+	return create_queue(dir, d, mode, NULL);
 }
 
 static int mq_unlink_inode(struct inode *dir, struct dentry *d)
@@ -321,7 +393,8 @@ static void mq_evict(struct inode *i)
 	drop_notify(q, NULL);
 	list_for_each_entry_safe(m, n, &q->messages, link)
 		kfree(m);
-	kfree(q);
+	mqueue_free(q);
+	uncount_queue();
 }
 
 static const struct super_ops mq_super_ops = {
@@ -369,11 +442,11 @@ void mqueue_init(void)
 
 static int check_attr(const struct mq_attr *a)
 {
-	bool big = capable(CAP_SYS_RESOURCE);
+	const bool big = capable(CAP_SYS_RESOURCE);
 
 	if (a->maxmsg <= 0 || a->msgsize <= 0)
 		return -EINVAL;
-	if (a->maxmsg > (big ? MSG_HARD : MSG_DEFAULT) || a->msgsize > (big ? MSGSIZE_HARD : MSGSIZE_DEFAULT))
+	if (a->maxmsg > (big ? MSG_HARD : sysctl_mq_msg) || a->msgsize > (big ? MSGSIZE_HARD : sysctl_mq_msgsize))
 		return -EINVAL;
 	return 0;
 }
@@ -396,14 +469,11 @@ static int make_queue(struct inode *dir, struct dentry *d, umode_t mode, const s
 
 	if (!ret)
 		ret = inode_permission(dir, MAY_WRITE | MAY_EXEC);
+	if (ret)
+		return ret;
+	ret = create_queue(dir, d, mode & 07777 & ~current->fs->umask, attr);
 	if (!ret)
-		ret = vfs_create(dir, d, mode & 07777 & ~current->fs->umask);
-	if (!ret && attr) {
-		struct mqueue *q = d->inode->private;
-
-		q->maxmsg = attr->maxmsg;
-		q->msgsize = attr->msgsize;
-	}
+		fsnotify_name(dir, IN_CREATE, d->name, 0);
 	return ret;
 }
 

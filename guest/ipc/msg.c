@@ -6,6 +6,7 @@
 #include "ipc/ipc.h"
 
 #include <gk/fs.h>
+#include <gk/pseudo.h>
 #include <gk/slab.h>
 #include <gk/syscall.h>
 #include <gk/task.h>
@@ -18,8 +19,6 @@
 #define MSG_EXCEPT 020000
 #define MSG_COPY 040000
 #define MSGMNI 32000
-#define MSGMAX 8192
-#define MSGMNB 16384
 
 struct msg {
 	struct list_head link;
@@ -53,6 +52,7 @@ struct msginfo {
 };
 
 static struct ipc_ids msg_ids;
+static u32 msg_max = 8192, msg_mnb = 16384; /* bytes in a message; bytes in a queue unless it says otherwise */
 
 static struct msg_queue *queue_of(struct ipc_obj *o)
 {
@@ -78,7 +78,7 @@ static struct ipc_obj *msg_make(void *arg)
 	list_init(&q->messages);
 	wait_queue_init(&q->senders);
 	wait_queue_init(&q->receivers);
-	q->limit = MSGMNB;
+	q->limit = READ_ONCE(msg_mnb);
 	q->ctime = ipc_now();
 	return &q->obj;
 }
@@ -140,7 +140,7 @@ SYSCALL4(msgsnd, s32, id, const void __user *, ubuf, s64, len, u32, flags)
 	struct msg *m;
 	long ret;
 
-	if (len < 0 || len > MSGMAX || id < 0)
+	if (len < 0 || (u64)len > READ_ONCE(msg_max) || id < 0)
 		return -EINVAL;
 	m = kmalloc(sizeof(*m) + (u64)len);
 	if (!m)
@@ -300,7 +300,7 @@ static long msg_set(struct msg_queue *q, const void __user *buf)
 
 	if (copy_from_user(&ds, buf, sizeof(ds)))
 		return -EFAULT;
-	if (ds.qbytes > MSGMNB && !capable(CAP_SYS_RESOURCE))
+	if (ds.qbytes > READ_ONCE(msg_mnb) && !capable(CAP_SYS_RESOURCE))
 		return -EPERM;
 	ipc_set_perm(&msg_ids, &q->obj, &ds.perm);
 	spin_lock(&q->lock);
@@ -346,7 +346,8 @@ static long msg_ctl_object(struct msg_queue *q, u32 cmd, void __user *buf)
 
 static long msg_info(u32 cmd, void __user *buf)
 {
-	struct msginfo mi = { MSGMNI * (MSGMNB / 1024), MSGMNB, MSGMAX, MSGMNB, MSGMNI, 16, MSGMNB, 0xffff };
+	const s32 mnb = (s32)msg_mnb, mni = (s32)msg_ids.limit;
+	struct msginfo mi = { mni * (mnb / 1024), mnb, (s32)msg_max, mnb, mni, 16, mnb, 0xffff };
 	long top;
 
 	mutex_lock(&msg_ids.mutex);
@@ -381,7 +382,36 @@ SYSCALL3(msgctl, s32, id, u32, cmd, void __user *, buf)
 	return ret;
 }
 
+/* ---- /proc ---- */
+
+static void show_queue(struct seq *s, struct ipc_obj *o)
+{
+	struct msg_queue *q = container_of(o, struct msg_queue, obj);
+
+	spin_lock(&q->lock);
+	seq_printf(s, "%10d %10d  %4o  %10lu %10lu %5d %5d %5u %5u %5u %5u %10ld %10ld %10ld\n", o->key, o->id, o->mode,
+		   q->bytes, q->count, q->lspid, q->lrpid, o->uid, o->gid, o->cuid, o->cgid, q->stime, q->rtime, q->ctime);
+	spin_unlock(&q->lock);
+}
+
+static int show_queues(struct seq *s, void *arg)
+{
+	seq_printf(s, "%10s %10s perms %11s %10s lspid lrpid   uid   gid  cuid  cgid %10s %10s %10s\n", "key", "msqid", "cbytes",
+		   "qnum", "stime", "rtime", "ctime");
+	ipc_show_all(s, &msg_ids, show_queue);
+	return 0;
+}
+
 void msg_init(void)
 {
+	const struct ipc_limit limits[] = {
+		{ "sys/kernel/msgmax", &msg_max, sizeof(msg_max), 0x7fffffff },
+		{ "sys/kernel/msgmnb", &msg_mnb, sizeof(msg_mnb), 0x7fffffff },
+		{ "sys/kernel/msgmni", &msg_ids.limit, sizeof(msg_ids.limit), IPC_MAX },
+	};
+
 	ipc_ids_init(&msg_ids, MSGMNI, msg_free);
+	ipc_limits_init(limits, ARRAY_SIZE(limits));
+	ipc_next_id_init("sys/kernel/msg_next_id", &msg_ids);
+	proc_file("sysvipc/msg", 0444, show_queues, NULL, NULL);
 }

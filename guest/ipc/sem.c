@@ -9,6 +9,7 @@
 #include "ipc/ipc.h"
 
 #include <gk/fs.h>
+#include <gk/pseudo.h>
 #include <gk/slab.h>
 #include <gk/string.h>
 #include <gk/syscall.h>
@@ -27,9 +28,7 @@
 #define SEM_INFO 19
 #define SEM_STAT_ANY 20
 #define SEMMNI 32000
-#define SEMMSL 32000
-#define SEMMNS 1024000000
-#define SEMOPM 500
+#define SEMOPM_MAX 32000
 #define SEMVMX 32767
 
 struct sem {
@@ -88,6 +87,9 @@ struct seminfo {
 };
 
 static struct ipc_ids sem_ids;
+/* /proc/sys/kernel/sem: in a set, in all, operations in a call; the fourth is sem_ids.limit. */
+static u32 sem_msl = 32000, sem_mns = 1024000000, sem_opm = 500;
+static u32 sems_in_use; /* sem_ids.mutex */
 static spinlock_t undo_lock;
 
 static struct sem_set *set_of(struct ipc_obj *o)
@@ -326,10 +328,13 @@ static struct ipc_obj *sem_make(void *arg)
 
 	if (!a->n)
 		return ERR_PTR(-EINVAL);
+	if (sems_in_use + (u32)a->n > sem_mns)
+		return ERR_PTR(-ENOSPC);
 	s = kzalloc(sizeof(*s) + (u32)a->n * sizeof(s->sem[0]));
 	if (!s)
 		return ERR_PTR(-ENOMEM);
 	s->n = (u32)a->n;
+	sems_in_use += s->n;
 	s->ctime = ipc_now();
 	list_init(&s->sleepers);
 	list_init(&s->undos);
@@ -347,7 +352,7 @@ SYSCALL3(semget, s32, key, s32, n, u32, flags)
 {
 	struct sem_args args = { n };
 
-	if (n < 0 || n > SEMMSL)
+	if (n < 0 || (u32)n > READ_ONCE(sem_msl))
 		return -EINVAL;
 	return ipc_get(&sem_ids, key, flags, sem_make, sem_check, &args);
 }
@@ -419,7 +424,7 @@ static long do_semop(s32 id, const struct sembuf __user *uops, u32 n, ktime_t de
 
 	if (!n)
 		return -EINVAL;
-	if (n > SEMOPM)
+	if (n > READ_ONCE(sem_opm))
 		return -E2BIG;
 	if (n > ARRAY_SIZE(stack)) {
 		ops = kcalloc(n, sizeof(*ops));
@@ -467,6 +472,9 @@ static long sem_rmid(struct sem_set *s)
 
 	if (!ipc_remove(&sem_ids, &s->obj))
 		return -EIDRM;
+	mutex_lock(&sem_ids.mutex);
+	sems_in_use -= s->n;
+	mutex_unlock(&sem_ids.mutex);
 	spin_lock(&s->lock);
 	list_for_each_entry_safe(w, n, &s->sleepers, link)
 		finish(w, -EIDRM);
@@ -627,7 +635,8 @@ static long sem_ctl_object(struct sem_set *s, s32 num, u32 cmd, u64 arg)
 
 static long sem_info(u32 cmd, void __user *buf)
 {
-	struct seminfo si = { SEMMNS, SEMMNI, SEMMNS, SEMMNS, SEMMSL, SEMOPM, SEMOPM, 20, SEMVMX, SEMVMX };
+	struct seminfo si = { (s32)sem_mns, (s32)sem_ids.limit, (s32)sem_mns, (s32)sem_mns, (s32)sem_msl, (s32)sem_opm,
+			      (s32)sem_opm, 20, SEMVMX, SEMVMX };
 	long top;
 
 	mutex_lock(&sem_ids.mutex);
@@ -658,7 +667,60 @@ SYSCALL4(semctl, s32, id, s32, num, u32, cmd, u64, arg)
 	return ret;
 }
 
+/* ---- /proc ---- */
+
+static void show_set(struct seq *s, struct ipc_obj *o)
+{
+	struct sem_set *set = container_of(o, struct sem_set, obj);
+
+	spin_lock(&set->lock);
+	seq_printf(s, "%10d %10d  %4o %10u %5u %5u %5u %5u %10ld %10ld\n", o->key, o->id, o->mode, set->n, o->uid, o->gid,
+		   o->cuid, o->cgid, set->otime, set->ctime);
+	spin_unlock(&set->lock);
+}
+
+static int show_sets(struct seq *s, void *arg)
+{
+	seq_printf(s, "%10s %10s perms %10s   uid   gid  cuid  cgid %10s %10s\n", "key", "semid", "nsems", "otime", "ctime");
+	ipc_show_all(s, &sem_ids, show_set);
+	return 0;
+}
+
+static int show_limits(struct seq *s, void *arg)
+{
+	seq_printf(s, "%u\t%u\t%u\t%u\n", sem_msl, sem_mns, sem_opm, sem_ids.limit);
+	return 0;
+}
+
+/* As many of the four as were written; all or none. */
+static int store_limits(char *text, size_t len, void *arg)
+{
+	u32 *const at[4] = { &sem_msl, &sem_mns, &sem_opm, &sem_ids.limit };
+	static const u32 max[4] = { 65536, 0x7fffffff, SEMOPM_MAX, IPC_MAX };
+	u64 v[4];
+	u32 n = 0;
+	char *p = text;
+
+	while (n < 4) {
+		while (*p == ' ' || *p == '\t')
+			p++;
+		if (!*p)
+			break;
+		v[n] = strtoull(p, &text, 10);
+		if (text == p || v[n] > max[n])
+			return -EINVAL;
+		p = text;
+		n++;
+	}
+	for (u32 i = 0; i < n; i++)
+		WRITE_ONCE(*at[i], (u32)v[i]);
+	return 0;
+}
+
 void sem_init(void)
 {
 	ipc_ids_init(&sem_ids, SEMMNI, sem_free);
+	ipc_next_id_init("sys/kernel/sem_next_id", &sem_ids);
+	proc_file("sys/kernel/sem", 0644, show_limits, store_limits, NULL);
+	proc_file("sysvipc/sem", 0444, show_sets, NULL, NULL);
 }

@@ -11,6 +11,7 @@
 #include <gk/fs.h>
 #include <gk/mm.h>
 #include <gk/printk.h>
+#include <gk/pseudo.h>
 #include <gk/slab.h>
 #include <gk/syscall.h>
 #include <gk/task.h>
@@ -28,7 +29,7 @@
 #define SHM_INFO 14
 #define SHM_STAT_ANY 15
 #define SHMMNI 4096
-#define SHMMAX (~0ul - (1ul << 24))
+#define SHM_SIZE_LIMIT (~0ul - (1ul << 24))
 
 #define PROT_READ 1u
 #define PROT_WRITE 2u
@@ -67,6 +68,9 @@ struct shm_info {
 };
 
 static struct ipc_ids shm_ids;
+static u64 shm_max = SHM_SIZE_LIMIT; /* bytes in a segment */
+static u64 shm_all = SHM_SIZE_LIMIT; /* pages in all */
+static u64 shm_pages;                    /* shm_ids.mutex: what all segments may come to */
 
 static struct shm *shm_of(struct ipc_obj *o)
 {
@@ -86,8 +90,12 @@ static void shm_free(struct ipc_obj *o)
 /* Ends a segment that is to be removed once nobody has it attached. */
 static void remove_if_unused(struct shm *s)
 {
-	if ((READ_ONCE(s->obj.mode) & SHM_DEST) && !READ_ONCE(s->nattch) && ipc_remove(&shm_ids, &s->obj))
-		ipc_put(&shm_ids, &s->obj);
+	if (!(READ_ONCE(s->obj.mode) & SHM_DEST) || READ_ONCE(s->nattch) || !ipc_remove(&shm_ids, &s->obj))
+		return;
+	mutex_lock(&shm_ids.mutex);
+	shm_pages -= PAGE_ALIGN(s->size) >> PAGE_SHIFT;
+	mutex_unlock(&shm_ids.mutex);
+	ipc_put(&shm_ids, &s->obj);
 }
 
 static void shm_vma_open(struct vma *v)
@@ -176,10 +184,15 @@ static struct ipc_obj *shm_make(void *arg)
 {
 	const struct shm_args *a = arg;
 	char name[16];
+	const u64 pages = PAGE_ALIGN(a->size) >> PAGE_SHIFT;
 	struct shm *s;
 
-	if (!a->size || a->size > SHMMAX || PAGE_ALIGN(a->size) >> PAGE_SHIFT > ram_pages)
-		return ERR_PTR(a->size && a->size <= SHMMAX ? -ENOMEM : -EINVAL);
+	if (!a->size || a->size > shm_max || a->size > SHM_SIZE_LIMIT)
+		return ERR_PTR(-EINVAL);
+	if (pages > shm_all || shm_pages > shm_all - pages)
+		return ERR_PTR(-ENOSPC);
+	if (pages > ram_pages)
+		return ERR_PTR(-ENOMEM);
 	s = kzalloc(sizeof(*s));
 	if (!s)
 		return ERR_PTR(-ENOMEM);
@@ -194,6 +207,7 @@ static struct ipc_obj *shm_make(void *arg)
 	s->size = a->size;
 	s->ctime = ipc_now();
 	s->cpid = task_tgid_nr(current);
+	shm_pages += pages;
 	return &s->obj;
 }
 
@@ -389,7 +403,7 @@ static long shm_ctl_object(struct shm *s, u32 cmd, void __user *buf)
 
 static long shm_info(u32 cmd, void __user *buf)
 {
-	struct shminfo64 limits = { SHMMAX, 1, SHMMNI, SHMMNI, SHMMAX, { 0 } };
+	struct shminfo64 limits = { shm_max, 1, shm_ids.limit, shm_ids.limit, shm_all, { 0 } };
 	struct shm_info use = { 0 };
 	long top;
 
@@ -426,7 +440,37 @@ SYSCALL3(shmctl, s32, id, u32, cmd, void __user *, buf)
 	return ret;
 }
 
+/* ---- /proc ---- */
+
+static void show_segment(struct seq *s, struct ipc_obj *o)
+{
+	struct shm *seg = container_of(o, struct shm, obj);
+
+	spin_lock(&seg->lock);
+	seq_printf(s, "%10d %10d  %4o %21lu %5d %5d  %5lu %5u %5u %5u %5u %10ld %10ld %10ld %21lu %21lu\n", o->key, o->id,
+		   o->mode, seg->size, seg->cpid, seg->lpid, seg->nattch, o->uid, o->gid, o->cuid, o->cgid, seg->atime,
+		   seg->dtime, seg->ctime, seg->file->inode->mapping.nr_pages << PAGE_SHIFT, 0ul);
+	spin_unlock(&seg->lock);
+}
+
+static int show_segments(struct seq *s, void *arg)
+{
+	seq_printf(s, "%10s %10s perms %21s  cpid  lpid nattch   uid   gid  cuid  cgid %10s %10s %10s %21s %21s\n", "key", "shmid",
+		   "size", "atime", "dtime", "ctime", "rss", "swap");
+	ipc_show_all(s, &shm_ids, show_segment);
+	return 0;
+}
+
 void shm_init(void)
 {
+	const struct ipc_limit limits[] = {
+		{ "sys/kernel/shmmax", &shm_max, sizeof(shm_max), ~0ull },
+		{ "sys/kernel/shmall", &shm_all, sizeof(shm_all), ~0ull },
+		{ "sys/kernel/shmmni", &shm_ids.limit, sizeof(shm_ids.limit), IPC_MAX },
+	};
+
 	ipc_ids_init(&shm_ids, SHMMNI, shm_free);
+	ipc_limits_init(limits, ARRAY_SIZE(limits));
+	ipc_next_id_init("sys/kernel/shm_next_id", &shm_ids);
+	proc_file("sysvipc/shm", 0444, show_segments, NULL, NULL);
 }

@@ -17,6 +17,7 @@ void ipc_ids_init(struct ipc_ids *ids, u32 limit, void (*free)(struct ipc_obj *o
 {
 	mutex_init(&ids->mutex);
 	ids->limit = limit;
+	ids->next_id = -1;
 	ids->free = free;
 }
 
@@ -55,19 +56,14 @@ static struct ipc_obj *find_key(struct ipc_ids *ids, s32 key)
 	return NULL;
 }
 
-/* ids->mutex held. A free index, or -errno. */
-static s32 free_index(struct ipc_ids *ids)
+/* ids->mutex held: room for @index at least. */
+static int grow(struct ipc_ids *ids, u32 index)
 {
-	u32 i = 0, size;
+	u32 size = ids->size ? ids->size : 16;
 	void *table;
 
-	if (ids->used >= ids->limit)
-		return -ENOSPC;
-	while (i < ids->size && ids->table[i])
-		i++;
-	if (i < ids->size)
-		return (s32)i;
-	size = ids->size ? ids->size * 2 : 16;
+	while (size <= index)
+		size *= 2;
 	table = kcalloc(size, sizeof(*ids->table));
 	if (!table)
 		return -ENOMEM;
@@ -76,14 +72,31 @@ static s32 free_index(struct ipc_ids *ids)
 	kfree(ids->table);
 	ids->table = table;
 	ids->size = size;
-	return (s32)i;
+	return 0;
+}
+
+/* ids->mutex held. The first free index from @from on, or -errno. */
+static s32 free_index(struct ipc_ids *ids, u32 from)
+{
+	u32 i = from;
+	int ret;
+
+	if (ids->used >= ids->limit)
+		return -ENOSPC;
+	while (i < ids->size && ids->table[i])
+		i++;
+	if (i >= IPC_MAX)
+		return -ENOSPC;
+	ret = i < ids->size ? 0 : grow(ids, i);
+	return ret ? ret : (s32)i;
 }
 
 /* ids->mutex held. */
 static long add(struct ipc_ids *ids, s32 key, u32 mode, struct ipc_obj *(*make)(void *arg), void *arg)
 {
 	const struct cred *c = current->cred;
-	s32 index = free_index(ids);
+	const s32 want = ids->next_id;
+	s32 index = free_index(ids, want < 0 ? 0 : (u32)want % IPC_STEP);
 	struct ipc_obj *o;
 
 	if (index < 0)
@@ -93,8 +106,9 @@ static long add(struct ipc_ids *ids, s32 key, u32 mode, struct ipc_obj *(*make)(
 		return PTR_ERR(o);
 	refcount_set(&o->refs, 1);
 	o->key = key;
-	o->seq = ids->seq++ & 0xffff;
-	o->id = (s32)((o->seq & 0x7fff) * IPC_STEP) + index;
+	o->seq = want < 0 ? ids->seq++ & 0x7fff : (u32)want / IPC_STEP;
+	ids->next_id = -1;
+	o->id = (s32)(o->seq * IPC_STEP) + index;
 	o->uid = o->cuid = c->euid;
 	o->gid = o->cgid = c->egid;
 	o->mode = (o->mode & ~0777u) | (mode & 0777);

@@ -22,6 +22,7 @@
 #include <gk/string.h>
 #include <gk/strace.h>
 #include <gk/syscall.h>
+#include <gk/sysctl.h>
 #include <gk/tty.h>
 #include <gk/uaccess.h>
 
@@ -725,7 +726,7 @@ SYSCALL2(clone3, const void __user *, uargs, size_t, size)
 			return -EINVAL;
 		if (get_user(set_tid, (s32 __user *)ca.set_tid))
 			return -EFAULT;
-		if (set_tid <= 0 || set_tid >= PID_MAX)
+		if (set_tid <= 0 || set_tid >= (s32)READ_ONCE(sysctl_pid_max))
 			return -EINVAL;
 		if (!capable(CAP_SYS_ADMIN))
 			return -EPERM;

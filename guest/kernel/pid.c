@@ -9,6 +9,7 @@
 #include <gk/errno.h>
 #include <gk/init.h>
 #include <gk/slab.h>
+#include <gk/sysctl.h>
 #include <gk/task.h>
 
 static spinlock_t pid_lock;
@@ -16,7 +17,9 @@ static struct rb_root pid_tree; /* pid_lock */
 static s32 last_pid;            /* pid_lock */
 static struct slab_cache *pid_cache;
 
-#define RESERVED_PIDS 300 /* where numbers start again after PID_MAX, as Linux does */
+u32 sysctl_pid_max = PID_MAX;
+
+#define RESERVED_PIDS 300 /* where numbers start again after the highest, as Linux does */
 
 void pid_init(void)
 {
@@ -61,8 +64,10 @@ static int tree_insert(struct pid *pid)
 /* pid_lock held: the next free number. */
 static int tree_insert_free(struct pid *pid)
 {
-	for (s32 tries = 0; tries < PID_MAX; tries++) {
-		if (++last_pid >= PID_MAX)
+	const s32 max = (s32)READ_ONCE(sysctl_pid_max);
+
+	for (s32 tries = 0; tries < max; tries++) {
+		if (++last_pid >= max)
 			last_pid = RESERVED_PIDS;
 		pid->nr = last_pid;
 		if (tree_insert(pid) == 0)
@@ -95,6 +100,18 @@ struct pid *pid_alloc(s32 nr)
 		return ERR_PTR(err);
 	}
 	return pid;
+}
+
+s32 pid_last(void)
+{
+	return READ_ONCE(last_pid);
+}
+
+void pid_set_last(s32 nr)
+{
+	spin_lock(&pid_lock);
+	last_pid = nr;
+	spin_unlock(&pid_lock);
 }
 
 struct pid *pid_get(struct pid *p)

@@ -10,6 +10,7 @@
 #include <gk/errno.h>
 #include <gk/fs.h>
 #include <gk/syscall.h>
+#include <gk/sysctl.h>
 #include <gk/task.h>
 #include "internal.h"
 #include "hv.h"
@@ -81,7 +82,7 @@ static int split_at(struct mm *mm, u64 addr)
 
 	if (!v || v->start == addr)
 		return 0;
-	if (mm->nr_vmas >= MAX_MAP_COUNT)
+	if (mm->nr_vmas >= READ_ONCE(sysctl_max_map_count))
 		return -ENOMEM;
 	return vma_split(v, addr) ? 0 : -ENOMEM;
 }
@@ -301,7 +302,7 @@ static long mmap_locked(struct mm *mm, struct file *file, u64 addr, u64 len, u32
 	long where;
 	int err;
 
-	if (mm->nr_vmas >= MAX_MAP_COUNT)
+	if (mm->nr_vmas >= READ_ONCE(sysctl_max_map_count))
 		return -ENOMEM;
 	where = choose_address(mm, addr, len, prot, flags);
 	if (where < 0)
@@ -452,7 +453,7 @@ static bool grow_brk(struct mm *mm, u64 old, u64 new)
 		return false;
 	if (vma_extend_neighbour(mm, old, new, vm))
 		return true;
-	v = mm->nr_vmas < MAX_MAP_COUNT ? vma_new(mm, old, new, vm) : NULL;
+	v = mm->nr_vmas < READ_ONCE(sysctl_max_map_count) ? vma_new(mm, old, new, vm) : NULL;
 	if (v)
 		vma_insert(v);
 	return v;

@@ -71,6 +71,4 @@
 #define MADV_DONTNEED_LOCKED 24
 #define MADV_COLLAPSE 25
 
-#define MAX_MAP_COUNT 65530
-
 #endif

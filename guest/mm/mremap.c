@@ -7,6 +7,7 @@
 #include <gk/errno.h>
 #include <gk/fs.h>
 #include <gk/syscall.h>
+#include <gk/sysctl.h>
 #include <gk/task.h>
 #include "internal.h"
 #include "mmap.h"
@@ -129,7 +130,7 @@ static long move_vma(struct vma *v, const struct request *r, struct list_head *d
 	struct vma *new;
 	int err;
 
-	if (mm->nr_vmas + 3 >= MAX_MAP_COUNT)
+	if (mm->nr_vmas + 3 >= READ_ONCE(sysctl_max_map_count))
 		return -ENOMEM;
 	/* The range leaves its neighbours first: a failure later on has nothing to undo but a cut. */
 	if (len && !(r->flags & MREMAP_DONTUNMAP)) {

@@ -9,9 +9,12 @@
 #include <gk/fs.h>
 #include <gk/slab.h>
 #include <gk/string.h>
+#include <gk/sysctl.h>
 #include "internal.h"
 #include "mmap.h"
 #include "vma.h"
+
+u32 sysctl_max_map_count = 65530;
 
 static struct slab_cache *vma_cache;
 
@@ -282,7 +285,7 @@ struct vma *vma_split(struct vma *v, u64 addr)
 
 struct vma *vma_cut(struct vma *v, u64 start, u64 end)
 {
-	if (v->mm->nr_vmas >= MAX_MAP_COUNT && (v->start < start || v->end > end))
+	if (v->mm->nr_vmas >= READ_ONCE(sysctl_max_map_count) && (v->start < start || v->end > end))
 		return NULL;
 	if (v->start < start) {
 		v = vma_split(v, start);

@@ -4,7 +4,7 @@
  * few have an effect here.
  */
 #include <gk/init.h>
-#include <gk/pipe.h>
+#include <gk/sysctl.h>
 #include <gk/utsname.h>
 #include "proc.h"
 
@@ -81,113 +81,169 @@ static int show_boot_id(struct seq *s, void *arg)
 
 /* ---- values ---- */
 
-static u32 pid_max = PID_MAX, threads_max = 32768, overcommit_memory, overcommit_ratio = 50, swappiness = 60;
-static u32 max_map_count = 65530, shmmni = 4096, ngroups_max = NGROUPS_MAX, cap_last_cap = CAP_LAST;
-static u32 randomize_va_space = 2, yama = 0, dmesg_restrict = 1, kptr_restrict = 1, perf_paranoid = 3, panic_s, sysrq;
-static u32 nr_open = 1048576, pipe_max = PIPE_MAX_SIZE, protected_links = 1, lease_time = 45, dir_notify;
-static u32 inotify_instances = 128, inotify_watches = 65536, inotify_events = 16384, epoll_watches = 1048576;
-static u32 somaxconn = 4096, entropy = 256, mq_queues = 256, mq_msg = 10, mq_msgsize = 8192, suid_dumpable;
-static u32 keys_max = 200, vfs_cache_pressure = 100, dirty_ratio = 20, dirty_background = 10, min_free = 8192,
-	   core_uses_pid;
-static u32 tcp_syn_retries = 6, tcp_fin_timeout = 60, tcp_keepalive = 7200, ip_forward, disable_ipv6 = 0, bindv6only;
-static u32 rmem = 212992, wmem = 212992, ip_unprivileged_port_start = 1024;
-static u32 sched_rt_runtime = 950000, sched_rt_period = 1000000, sched_child_first, timer_migration, numa_balancing;
-static u32 unprivileged_userns = 0, user_max = 0, io_uring_disabled = 2, unprivileged_bpf_disabled = 2,
-	   page_cluster = 3;
+#define NUMBER_MAX 0x7fffffff
 
-static const struct {
+static struct number {
 	const char *path;
+	u32 own;      /* the value, unless it is somebody else's */
+	u32 min, max; /* what may be written; min > max: nothing */
 	u32 *value;
-	bool writable;
 } numbers[] = {
-	{"sys/kernel/pid_max", &pid_max, false},
-	{"sys/kernel/threads-max", &threads_max, false},
-	{"sys/kernel/ngroups_max", &ngroups_max, false},
-	{"sys/kernel/cap_last_cap", &cap_last_cap, false},
-	{"sys/kernel/randomize_va_space", &randomize_va_space, false},
-	{"sys/kernel/yama/ptrace_scope", &yama, false},
-	{"sys/kernel/dmesg_restrict", &dmesg_restrict, false},
-	{"sys/kernel/kptr_restrict", &kptr_restrict, false},
-	{"sys/kernel/perf_event_paranoid", &perf_paranoid, false},
-	{"sys/kernel/panic", &panic_s, false},
-	{"sys/kernel/sysrq", &sysrq, false},
-	{"sys/kernel/core_uses_pid", &core_uses_pid, true},
-	{"sys/kernel/shmmni", &shmmni, false},
-	{"sys/kernel/keys/maxkeys", &keys_max, false},
-	{"sys/kernel/sched_rt_runtime_us", &sched_rt_runtime, false},
-	{"sys/kernel/sched_rt_period_us", &sched_rt_period, false},
-	{"sys/kernel/sched_child_runs_first", &sched_child_first, false},
-	{"sys/kernel/timer_migration", &timer_migration, false},
-	{"sys/kernel/numa_balancing", &numa_balancing, false},
-	{"sys/kernel/unprivileged_userns_clone", &unprivileged_userns, false},
-	{"sys/kernel/unprivileged_bpf_disabled", &unprivileged_bpf_disabled, false},
-	{"sys/kernel/io_uring_disabled", &io_uring_disabled, false},
-	{"sys/kernel/random/entropy_avail", &entropy, false},
-	{"sys/kernel/random/poolsize", &entropy, false},
-	{"sys/user/max_user_namespaces", &user_max, false},
-	{"sys/vm/overcommit_memory", &overcommit_memory, true},
-	{"sys/vm/overcommit_ratio", &overcommit_ratio, true},
-	{"sys/vm/swappiness", &swappiness, true},
-	{"sys/vm/max_map_count", &max_map_count, false},
-	{"sys/vm/vfs_cache_pressure", &vfs_cache_pressure, true},
-	{"sys/vm/dirty_ratio", &dirty_ratio, true},
-	{"sys/vm/dirty_background_ratio", &dirty_background, true},
-	{"sys/vm/min_free_kbytes", &min_free, false},
-	{"sys/vm/page-cluster", &page_cluster, false},
-	{"sys/fs/nr_open", &nr_open, false},
-	{"sys/fs/pipe-max-size", &pipe_max, false},
-	{"sys/fs/protected_hardlinks", &protected_links, false},
-	{"sys/fs/protected_symlinks", &protected_links, false},
-	{"sys/fs/suid_dumpable", &suid_dumpable, false},
-	{"sys/fs/lease-break-time", &lease_time, false},
-	{"sys/fs/dir-notify-enable", &dir_notify, false},
-	{"sys/fs/inotify/max_user_instances", &inotify_instances, true},
-	{"sys/fs/inotify/max_user_watches", &inotify_watches, true},
-	{"sys/fs/inotify/max_queued_events", &inotify_events, true},
-	{"sys/fs/epoll/max_user_watches", &epoll_watches, true},
-	{"sys/fs/mqueue/queues_max", &mq_queues, false},
-	{"sys/fs/mqueue/msg_max", &mq_msg, false},
-	{"sys/fs/mqueue/msgsize_max", &mq_msgsize, false},
-	{"sys/net/core/somaxconn", &somaxconn, true},
-	{"sys/net/core/rmem_max", &rmem, false},
-	{"sys/net/core/wmem_max", &wmem, false},
-	{"sys/net/core/rmem_default", &rmem, false},
-	{"sys/net/core/wmem_default", &wmem, false},
-	{"sys/net/ipv4/ip_forward", &ip_forward, false},
-	{"sys/net/ipv4/ip_unprivileged_port_start", &ip_unprivileged_port_start, false},
-	{"sys/net/ipv4/tcp_syn_retries", &tcp_syn_retries, true},
-	{"sys/net/ipv4/tcp_fin_timeout", &tcp_fin_timeout, true},
-	{"sys/net/ipv4/tcp_keepalive_time", &tcp_keepalive, true},
-	{"sys/net/ipv6/bindv6only", &bindv6only, true},
-	{"sys/net/ipv6/conf/all/disable_ipv6", &disable_ipv6, true},
-	{"sys/net/ipv6/conf/default/disable_ipv6", &disable_ipv6, true},
-	{"sys/net/ipv6/conf/lo/disable_ipv6", &disable_ipv6, true},
+	{"sys/kernel/pid_max", 0, 301, 0x400000, &sysctl_pid_max},
+	{"sys/kernel/threads-max", 32768, 20, 0x400000, NULL},
+	{"sys/kernel/ngroups_max", NGROUPS_MAX, 1, 0, NULL},
+	{"sys/kernel/cap_last_cap", CAP_LAST, 1, 0, NULL},
+	{"sys/kernel/randomize_va_space", 2, 0, 2, NULL},
+	{"sys/kernel/yama/ptrace_scope", 0, 0, 3, NULL},
+	{"sys/kernel/dmesg_restrict", 1, 0, NUMBER_MAX, NULL},
+	{"sys/kernel/kptr_restrict", 1, 0, NUMBER_MAX, NULL},
+	{"sys/kernel/perf_event_paranoid", 3, 0, NUMBER_MAX, NULL},
+	{"sys/kernel/panic", 0, 0, NUMBER_MAX, NULL},
+	{"sys/kernel/sysrq", 0, 0, NUMBER_MAX, NULL},
+	{"sys/kernel/core_uses_pid", 0, 0, NUMBER_MAX, NULL},
+	{"sys/kernel/keys/maxkeys", 200, 0, NUMBER_MAX, NULL},
+	{"sys/kernel/sched_rt_runtime_us", 950000, 0, NUMBER_MAX, NULL},
+	{"sys/kernel/sched_rt_period_us", 1000000, 0, NUMBER_MAX, NULL},
+	{"sys/kernel/sched_child_runs_first", 0, 0, NUMBER_MAX, NULL},
+	{"sys/kernel/timer_migration", 0, 0, NUMBER_MAX, NULL},
+	{"sys/kernel/numa_balancing", 0, 0, NUMBER_MAX, NULL},
+	{"sys/kernel/unprivileged_userns_clone", 0, 0, NUMBER_MAX, NULL},
+	{"sys/kernel/unprivileged_bpf_disabled", 2, 0, NUMBER_MAX, NULL},
+	{"sys/kernel/io_uring_disabled", 2, 0, NUMBER_MAX, NULL},
+	{"sys/kernel/random/entropy_avail", 256, 1, 0, NULL},
+	{"sys/kernel/random/poolsize", 256, 1, 0, NULL},
+	{"sys/user/max_user_namespaces", 0, 0, NUMBER_MAX, NULL},
+	{"sys/vm/overcommit_memory", 0, 0, 2, NULL},
+	{"sys/vm/overcommit_ratio", 50, 0, NUMBER_MAX, NULL},
+	{"sys/vm/swappiness", 60, 0, 200, NULL},
+	{"sys/vm/max_map_count", 0, 0, NUMBER_MAX, &sysctl_max_map_count},
+	{"sys/vm/vfs_cache_pressure", 100, 0, NUMBER_MAX, NULL},
+	{"sys/vm/dirty_ratio", 20, 0, 100, NULL},
+	{"sys/vm/dirty_background_ratio", 10, 0, 100, NULL},
+	{"sys/vm/min_free_kbytes", 8192, 0, NUMBER_MAX, NULL},
+	{"sys/vm/page-cluster", 3, 0, 31, NULL},
+	{"sys/fs/nr_open", 1048576, 0, NUMBER_MAX, NULL},
+	{"sys/fs/pipe-max-size", 0, 4096, 0x80000000, &sysctl_pipe_max},
+	{"sys/fs/protected_hardlinks", 1, 0, 1, NULL},
+	{"sys/fs/protected_symlinks", 1, 0, 1, NULL},
+	{"sys/fs/suid_dumpable", 0, 0, 2, NULL},
+	{"sys/fs/lease-break-time", 45, 0, NUMBER_MAX, NULL},
+	{"sys/fs/dir-notify-enable", 0, 0, NUMBER_MAX, NULL},
+	{"sys/fs/inotify/max_user_instances", 128, 0, NUMBER_MAX, NULL},
+	{"sys/fs/inotify/max_user_watches", 65536, 0, NUMBER_MAX, NULL},
+	{"sys/fs/inotify/max_queued_events", 16384, 0, NUMBER_MAX, NULL},
+	{"sys/fs/epoll/max_user_watches", 1048576, 0, NUMBER_MAX, NULL},
+	{"sys/fs/mqueue/queues_max", 0, 0, NUMBER_MAX, &sysctl_mq_queues},
+	{"sys/fs/mqueue/msg_max", 0, 1, 65536, &sysctl_mq_msg},
+	{"sys/fs/mqueue/msgsize_max", 0, 128, 0x1000000, &sysctl_mq_msgsize},
+	{"sys/net/core/somaxconn", 4096, 0, NUMBER_MAX, NULL},
+	{"sys/net/core/rmem_max", 212992, 0, NUMBER_MAX, NULL},
+	{"sys/net/core/wmem_max", 212992, 0, NUMBER_MAX, NULL},
+	{"sys/net/core/rmem_default", 212992, 0, NUMBER_MAX, NULL},
+	{"sys/net/core/wmem_default", 212992, 0, NUMBER_MAX, NULL},
+	{"sys/net/ipv4/ip_forward", 0, 0, NUMBER_MAX, NULL},
+	{"sys/net/ipv4/ip_unprivileged_port_start", 1024, 0, 65535, NULL},
+	{"sys/net/ipv4/tcp_syn_retries", 6, 0, NUMBER_MAX, NULL},
+	{"sys/net/ipv4/tcp_fin_timeout", 60, 0, NUMBER_MAX, NULL},
+	{"sys/net/ipv4/tcp_keepalive_time", 7200, 0, NUMBER_MAX, NULL},
+	{"sys/net/ipv6/bindv6only", 0, 0, NUMBER_MAX, NULL},
+	{"sys/net/ipv6/conf/all/disable_ipv6", 0, 0, NUMBER_MAX, NULL},
+	{"sys/net/ipv6/conf/default/disable_ipv6", 0, 0, NUMBER_MAX, NULL},
+	{"sys/net/ipv6/conf/lo/disable_ipv6", 0, 0, NUMBER_MAX, NULL},
+	{"sys/fs/mqueue/msg_default", 0, 1, 65536, &sysctl_mq_msg_default},
+	{"sys/fs/mqueue/msgsize_default", 0, 128, 0x1000000, &sysctl_mq_msgsize_default},
+	{"sys/fs/pipe-user-pages-soft", 16384, 0, NUMBER_MAX, NULL},
+	{"sys/fs/pipe-user-pages-hard", 0, 0, NUMBER_MAX, NULL},
 };
 
-static const struct {
-	const char *path, *text;
+static u32 *value_of(struct number *n)
+{
+	return n->value ? n->value : &n->own;
+}
+
+static int store_number(char *text, size_t len, void *arg)
+{
+	struct number *n = arg;
+	char *end;
+	const u64 v = strtoull(text, &end, 10);
+
+	if (end == text || *end || v < n->min || v > n->max)
+		return -EINVAL;
+	WRITE_ONCE(*value_of(n), (u32)v);
+	return 0;
+}
+
+static int show_number(struct seq *s, void *arg)
+{
+	return pseudo_show_u32(s, value_of(arg));
+}
+
+static struct mutex text_lock = MUTEX_INIT(text_lock);
+
+static struct text {
+	const char *path;
+	umode_t mode;
+	char text[128]; /* text_lock */
 } texts[] = {
-	{"sys/kernel/ostype", "Linux"},
-	{"sys/kernel/core_pattern", "core"},
-	{"sys/kernel/modprobe", ""},
-	{"sys/kernel/tainted", "0"},
-	{"sys/kernel/printk", "4\t4\t1\t7"},
-	{"sys/kernel/sem", "32000\t1024000000\t500\t32000"},
-	{"sys/kernel/shmmax", "18446744073692774399"},
-	{"sys/kernel/shmall", "18446744073692774399"},
-	{"sys/kernel/msgmax", "8192"},
-	{"sys/kernel/msgmnb", "16384"},
-	{"sys/kernel/msgmni", "32000"},
-	{"sys/vm/mmap_min_addr", "65536"},
-	{"sys/vm/nr_hugepages", "0"},
-	{"sys/vm/overcommit_kbytes", "0"},
-	{"sys/net/ipv4/ip_local_port_range", "32768\t60999"},
-	{"sys/net/ipv4/tcp_rmem", "4096\t131072\t6291456"},
-	{"sys/net/ipv4/tcp_wmem", "4096\t16384\t4194304"},
-	{"sys/net/ipv4/tcp_congestion_control", "cubic"},
-	{"sys/net/ipv4/tcp_available_congestion_control", "reno cubic"},
-	{"sys/net/ipv4/ping_group_range", "1\t0"},
+	{"sys/kernel/ostype", 0444, "Linux"},
+	{"sys/kernel/core_pattern", 0644, "core"},
+	{"sys/kernel/modprobe", 0644, ""},
+	{"sys/kernel/tainted", 0644, "0"},
+	{"sys/kernel/printk", 0644, "4\t4\t1\t7"},
+	{"sys/vm/mmap_min_addr", 0644, "65536"},
+	{"sys/vm/nr_hugepages", 0644, "0"},
+	{"sys/vm/overcommit_kbytes", 0644, "0"},
+	{"sys/net/ipv4/ip_local_port_range", 0644, "32768\t60999"},
+	{"sys/net/ipv4/tcp_rmem", 0644, "4096\t131072\t6291456"},
+	{"sys/net/ipv4/tcp_wmem", 0644, "4096\t16384\t4194304"},
+	{"sys/net/ipv4/tcp_congestion_control", 0644, "cubic"},
+	{"sys/net/ipv4/tcp_available_congestion_control", 0444, "reno cubic"},
+	{"sys/net/ipv4/ping_group_range", 0644, "1\t0"},
 };
+
+static int show_text(struct seq *s, void *arg)
+{
+	const struct text *t = arg;
+
+	mutex_lock(&text_lock);
+	seq_printf(s, "%s\n", t->text);
+	mutex_unlock(&text_lock);
+	return 0;
+}
+
+static int store_text(char *text, size_t len, void *arg)
+{
+	struct text *t = arg;
+
+	mutex_lock(&text_lock);
+	strscpy(t->text, text, sizeof(t->text)); /* cut, as Linux does */
+	mutex_unlock(&text_lock);
+	return 0;
+}
+
+static int show_last_pid(struct seq *s, void *arg)
+{
+	seq_printf(s, "%d\n", pid_last());
+	return 0;
+}
+
+static int store_last_pid(char *text, size_t len, void *arg)
+{
+	char *end;
+	const u64 v = strtoull(text, &end, 10);
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	if (end == text || *end || v >= READ_ONCE(sysctl_pid_max))
+		return -EINVAL;
+	pid_set_last((s32)v);
+	return 0;
+}
+
+static int store_domainname(char *text, size_t len, void *arg)
+{
+	return capable(CAP_SYS_ADMIN) ? domainname_write(text, len) : -EPERM;
+}
 
 static int show_file_nr(struct seq *s, void *arg)
 {
@@ -228,7 +284,8 @@ void proc_sysctl_init(void)
 {
 	random_bytes(boot_id, sizeof(boot_id));
 	proc_file("sys/kernel/hostname", 0644, show_hostname, store_hostname, NULL);
-	proc_file("sys/kernel/domainname", 0444, show_domainname, NULL, NULL);
+	proc_file("sys/kernel/domainname", 0644, show_domainname, store_domainname, NULL);
+	proc_file("sys/kernel/ns_last_pid", 0666, show_last_pid, store_last_pid, NULL);
 	proc_file("sys/kernel/osrelease", 0444, show_osrelease, NULL, NULL);
 	proc_file("sys/kernel/version", 0444, show_kversion, NULL, NULL);
 	proc_file("sys/kernel/random/uuid", 0444, show_uuid, NULL, NULL);
@@ -239,11 +296,13 @@ void proc_sysctl_init(void)
 	proc_file("sys/fs/inode-nr", 0444, show_inode_nr, NULL, NULL);
 	proc_file("sys/vm/drop_caches", 0200, NULL, store_drop_caches, NULL);
 	for (u32 i = 0; i < ARRAY_SIZE(numbers); i++) {
-		const bool w = numbers[i].writable;
+		const bool w = numbers[i].min <= numbers[i].max;
 
-		proc_file(numbers[i].path, w ? 0644 : 0444, pseudo_show_u32, w ? pseudo_store_u32 : NULL,
-			  numbers[i].value);
+		proc_file(numbers[i].path, w ? 0644 : 0444, show_number, w ? store_number : NULL, &numbers[i]);
 	}
-	for (u32 i = 0; i < ARRAY_SIZE(texts); i++)
-		proc_file(texts[i].path, 0444, pseudo_show_str, NULL, (void *)(u64)texts[i].text);
+	for (u32 i = 0; i < ARRAY_SIZE(texts); i++) {
+		const bool w = texts[i].mode & 0200;
+
+		proc_file(texts[i].path, texts[i].mode, show_text, w ? store_text : NULL, &texts[i]);
+	}
 }

@@ -25,6 +25,7 @@ struct user {
 	struct list_head link;
 	u32 sigpending; /* atomic: queued signals and POSIX timers, against RLIMIT_SIGPENDING */
 	u32 processes;  /* atomic: tasks, against RLIMIT_NPROC (fork.c, exit.c) */
+	u64 mqueue_bytes; /* atomic: POSIX message queues, against RLIMIT_MSGQUEUE (ipc/mqueue.c) */
 };
 
 struct cred {

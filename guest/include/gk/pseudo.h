@@ -43,9 +43,8 @@ struct pseudo *pseudo_path(struct pseudo *root, const char *path, umode_t mode, 
 #define proc_net_file(path, mode, show, store, arg) pseudo_path(proc_net, path, mode, show, store, arg)
 #define sys_file(path, mode, show, store, arg) pseudo_path(sys_root, path, mode, show, store, arg)
 
-/* show and store functions for a u32, u64 or string at @arg. */
+/* show functions for a u32 or string at @arg. */
 int pseudo_show_u32(struct seq *s, void *arg);
-int pseudo_store_u32(char *text, size_t len, void *arg);
 int pseudo_show_str(struct seq *s, void *arg); /* @arg is the text itself; a newline is added */
 
 #endif

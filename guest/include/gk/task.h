@@ -242,6 +242,9 @@ void process_put(struct process *p);
 /* kernel/pid.c: lookups return a reference, or NULL. */
 /* A free number, or @nr if not 0: ERR_PTR(-EEXIST, -EAGAIN, -ENOMEM). Not to be found before it is attached to something. */
 struct pid *pid_alloc(s32 nr);
+/* The number given last, after which the search for the next one starts. */
+s32 pid_last(void);
+void pid_set_last(s32 nr);
 /* task_lock held. What a number names; the number is free again when it names nothing. */
 void pid_attach_task(struct pid *pid, struct task *t);
 void pid_attach_process(struct pid *pid, struct process *p);
