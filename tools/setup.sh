@@ -3,7 +3,7 @@
 # Installs what building and testing need from Debian's packages. Does nothing, quickly, when it is all there.
 set -e
 
-packages="gcc binutils libc6-dev meson ninja-build python3"
+packages="gcc binutils libc6-dev libcmocka-dev meson ninja-build pkg-config python3"
 
 missing=
 for p in $packages; do

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "../unit/check.h"
+#include "../check.h"
 #include "../unit/fakevm.h"
 #include "vmm/console.h"
 #include "vmm/control.h"

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "../unit/check.h"
+#include "../check.h"
 #include "../unit/fakevm.h"
 #include "vmm/fs/internal.h"
 

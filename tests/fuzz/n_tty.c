@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "../unit/check.h"
+#include "../check.h"
 #include "drivers/n_tty.h"
 
 static struct n_tty t;

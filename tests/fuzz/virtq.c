@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "../unit/check.h"
+#include "../check.h"
 #include "../unit/fakevm.h"
 #include "vmm/virtq.h"
 

@@ -16,7 +16,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "../unit/check.h"
+#include "../check.h"
 #include "../unit/fsclient.h"
 
 static char root[64];

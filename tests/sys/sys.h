@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "check.h"
+#include "../check.h"
 
 /* The call must fail with this error. */
 #define CHECK_ERR(call, error)                                                                                         \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * abi/fuse.h against the system's <linux/fuse.h>: same sizes, offsets and numbers. The two cannot be included together, so
- * each side prints its list (this file is compiled twice) and the lists must be equal.
+ * abi/fuse.h against the system's <linux/fuse.h>: same sizes, offsets and numbers. The two cannot be included together,
+ * so each side prints its list (this file is compiled twice) and the lists must be equal.
  */
 #include <stddef.h>
 #include <stdio.h>
@@ -146,24 +146,28 @@ int LIST(char *buf, size_t room)
 #ifndef SYSTEM_SIDE
 #include <string.h>
 
+#include "unit.h"
+
 int list_system(char *buf, size_t room);
 
-int main(void)
+static void test_lists(void **state)
 {
 	static char ours[16384], theirs[16384];
+	char *a = ours, *b = theirs, *our, *their;
 
 	list_ours(ours, sizeof(ours));
 	list_system(theirs, sizeof(theirs));
-	if (strcmp(ours, theirs) == 0)
-		return 0;
-	for (size_t i = 0, line = 0; ours[i]; i++) {
-		if (ours[i] != theirs[i]) {
-			printf("ours:   %.60s\nsystem: %.60s\n", ours + line, theirs + line);
-			return 1;
-		}
-		if (ours[i] == '\n')
-			line = i + 1;
-	}
-	return 1;
+	while ((our = strsep(&a, "\n")) && (their = strsep(&b, "\n")))
+		assert_string_equal(our, their);
+	assert_true(!a && !b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_lists),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }
 #endif

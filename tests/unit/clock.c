@@ -6,7 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "check.h"
+#include "unit.h"
 #include "vmm/clock.h"
 
 static uint64_t mono(void)
@@ -26,7 +26,7 @@ static int64_t page_error(const struct um_clock *page)
 }
 
 /* Against the real clocks: loose bounds, the machine may be busy. */
-static void test_real(void)
+static void test_real(void **state)
 {
 	struct um_clock page = {0};
 	struct clock_sample first;
@@ -34,20 +34,23 @@ static void test_real(void)
 	int64_t err;
 
 	clock_sample(&first);
-	CHECK(clock_init(&c, &page, &first) > 100000);
-	CHECK_EQ(page.seq % 2, 0);
+	assert_true(clock_init(&c, &page, &first) > 100000);
+	assert_int_equal(page.seq % 2, 0);
 	err = page_error(&page);
-	CHECK(err > -1000000 && err < 1000000);
+	assert_true(err > -1000000);
+	assert_true(err < 1000000);
 	usleep(20000);
 	clock_update(&c);
 	usleep(2000);
 	err = page_error(&page);
-	CHECK(err > -1000000 && err < 1000000);
-	CHECK_EQ(page.steps, 0);
+	assert_true(err > -1000000);
+	assert_true(err < 1000000);
+	assert_int_equal(page.steps, 0);
 	clock_stepped(&c);
-	CHECK_EQ(page.steps, 1);
-	CHECK_EQ(page.seq % 2, 0);
-	CHECK(page.real_ns > page.mono_ns && page.boot_ns >= page.mono_ns);
+	assert_int_equal(page.steps, 1);
+	assert_int_equal(page.seq % 2, 0);
+	assert_true(page.real_ns > page.mono_ns);
+	assert_true(page.boot_ns >= page.mono_ns);
 	(void)mono();
 }
 
@@ -84,8 +87,8 @@ static void fake_pass(struct fake *f, uint64_t ticks, double rate)
 	before = clock_page_ns(&f->c.now, f->tsc);
 	clock_apply(&f->c, &s);
 	after = clock_page_ns(&f->c.now, f->tsc);
-	CHECK(after >= before);
-	CHECK(f->c.now.mult > 0);
+	assert_true(after >= before);
+	assert_true(f->c.now.mult > 0);
 }
 
 static int64_t fake_error(const struct fake *f)
@@ -93,7 +96,7 @@ static int64_t fake_error(const struct fake *f)
 	return (int64_t)clock_page_ns(&f->c.now, f->tsc) - (int64_t)f->host_ns;
 }
 
-static void test_converges(void)
+static void test_converges(void **state)
 {
 	struct fake f;
 
@@ -102,22 +105,24 @@ static void test_converges(void)
 		fake_init(&f, 1.0 / 3, 1 + sign * 200e-6);
 		for (int i = 0; i < 20; i++)
 			fake_pass(&f, 3000000000ull, 1.0 / 3);
-		CHECK(fake_error(&f) > -2000 && fake_error(&f) < 2000);
+		assert_true(fake_error(&f) > -2000);
+		assert_true(fake_error(&f) < 2000);
 	}
 }
 
 /* The host's clock is being slewed: we follow. */
-static void test_follows(void)
+static void test_follows(void **state)
 {
 	struct fake f;
 
 	fake_init(&f, 0.5, 1);
 	for (int i = 0; i < 100; i++)
 		fake_pass(&f, 2000000000ull, 0.5 * (1 + 400e-6));
-	CHECK(fake_error(&f) > -200000 && fake_error(&f) < 200000);
+	assert_true(fake_error(&f) > -200000);
+	assert_true(fake_error(&f) < 200000);
 }
 
-static void test_jump(void)
+static void test_jump(void **state)
 {
 	struct fake f;
 
@@ -126,19 +131,24 @@ static void test_jump(void)
 	/* The TSC stood still for ten seconds. */
 	f.host_ns += 10e9;
 	fake_pass(&f, 2000000000ull, 0.5);
-	CHECK(fake_error(&f) > -1000 && fake_error(&f) < 1000);
+	assert_true(fake_error(&f) > -1000);
+	assert_true(fake_error(&f) < 1000);
 	/* The TSC starts from zero. */
 	f.tsc = 0;
 	f.host_ns += 1e9;
 	fake_pass(&f, 1000, 0.5);
-	CHECK(fake_error(&f) > -1000 && fake_error(&f) < 1000);
+	assert_true(fake_error(&f) > -1000);
+	assert_true(fake_error(&f) < 1000);
 }
 
 int main(void)
 {
-	test_real();
-	test_converges();
-	test_follows();
-	test_jump();
-	return 0;
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_real),
+		cmocka_unit_test(test_converges),
+		cmocka_unit_test(test_follows),
+		cmocka_unit_test(test_jump),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,12 +6,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "check.h"
+#include "unit.h"
 #include "fakevm.h"
 #include "guestq.h"
 #include "vmm/console.h"
@@ -43,7 +44,7 @@ static void rig_init(struct rig *r, int in, int out, int err)
 
 	memset(r, 0, sizeof(*r));
 	fakevm_init(&r->vm, RAM);
-	CHECK_EQ(loop_init(&r->loop), 0);
+	assert_int_equal(loop_init(&r->loop), 0);
 	guestq_init(&r->rx, &r->vm, 8, &cursor);
 	guestq_init(&r->tx, &r->vm, 8, &cursor);
 	r->boot.queue[UM_QUEUE_CON_RX] = r->rx.q;
@@ -52,7 +53,7 @@ static void rig_init(struct rig *r, int in, int out, int err)
 	stream_open(&io[1], out, O_WRONLY);
 	stream_open(&io[2], err, O_WRONLY);
 	r->con = console_new(&r->vm, &r->loop, &r->boot, io, false);
-	CHECK(r->con);
+	assert_true(r->con);
 	r->con->in_background = rig_background;
 	r->con->ctx = r;
 	console_start(r->con);
@@ -103,42 +104,42 @@ static struct um_con_hdr got_in(struct rig *r, gpa_t gpa)
 	struct um_con_hdr hdr;
 	uint32_t head, len;
 
-	CHECK(guestq_used(&r->rx, &head, &len));
+	assert_true(guestq_used(&r->rx, &head, &len));
 	memcpy(&hdr, vm_gpa(&r->vm, gpa, sizeof(hdr)), sizeof(hdr));
-	CHECK_EQ(len, sizeof(hdr) + hdr.len);
+	assert_int_equal(len, sizeof(hdr) + hdr.len);
 	return hdr;
 }
 
-static void test_output(void)
+static void test_output(void **state)
 {
 	uint32_t head, len;
 	int out[2], err[2];
 	struct rig r;
 	char buf[64];
 
-	CHECK_EQ(pipe(out), 0);
-	CHECK_EQ(pipe(err), 0);
+	assert_int_equal(pipe(out), 0);
+	assert_int_equal(pipe(err), 0);
 	rig_init(&r, -1, out[1], err[1]);
 	send_out(&r, UM_CON_STDOUT, 0, "one ", 4);
 	send_out(&r, UM_CON_STDERR, 0, "bad", 3);
 	send_out(&r, UM_CON_STDOUT, 0, "", 0);
 	send_out(&r, UM_CON_STDOUT, 0, "two", 3);
 	console_notify(r.con);
-	CHECK_EQ(read(out[0], buf, sizeof(buf)), 7);
-	CHECK(memcmp(buf, "one two", 7) == 0);
-	CHECK_EQ(read(err[0], buf, sizeof(buf)), 3);
+	assert_int_equal(read(out[0], buf, sizeof(buf)), 7);
+	assert_memory_equal(buf, "one two", 7);
+	assert_int_equal(read(err[0], buf, sizeof(buf)), 3);
 	for (int i = 0; i < 4; i++)
-		CHECK(guestq_used(&r.tx, &head, &len));
-	CHECK(!guestq_used(&r.tx, &head, &len));
+		assert_true(guestq_used(&r.tx, &head, &len));
+	assert_false(guestq_used(&r.tx, &head, &len));
 	/* The user's description is as it was. */
-	CHECK_EQ(fcntl(out[1], F_GETFL) & O_NONBLOCK, 0);
+	assert_int_equal(fcntl(out[1], F_GETFL) & O_NONBLOCK, 0);
 
 	/* EOF closes our end, so the reader sees it once the user's own copy is gone. */
 	send_out(&r, UM_CON_STDOUT, UM_CON_EOF, "x", 1);
 	close(out[1]);
 	console_notify(r.con);
-	CHECK_EQ(read(out[0], buf, sizeof(buf)), 1);
-	CHECK_EQ(read(out[0], buf, sizeof(buf)), 0);
+	assert_int_equal(read(out[0], buf, sizeof(buf)), 1);
+	assert_int_equal(read(out[0], buf, sizeof(buf)), 0);
 	rig_deinit(&r);
 	close(out[0]);
 	close(err[0]);
@@ -153,7 +154,7 @@ static void back_pressure(int rd, int wr)
 	int err[2];
 	struct rig r;
 
-	CHECK_EQ(pipe(err), 0);
+	assert_int_equal(pipe(err), 0);
 	rig_init(&r, -1, wr, err[1]);
 	memset(big, 'b', sizeof(big));
 	for (int i = 0; i < 4; i++)
@@ -161,19 +162,19 @@ static void back_pressure(int rd, int wr)
 	send_out(&r, UM_CON_STDERR, 0, "e", 1);
 	console_notify(r.con);
 	/* stdout is stuck, stderr is not. */
-	CHECK(console_busy(r.con));
-	CHECK_EQ(read(err[0], buf, sizeof(buf)), 1);
+	assert_true(console_busy(r.con));
+	assert_int_equal(read(err[0], buf, sizeof(buf)), 1);
 	while (total < 4 * sizeof(big)) {
 		const ssize_t n = read(rd, buf, sizeof(buf));
 
-		CHECK(n > 0);
+		assert_true(n > 0);
 		total += (size_t)n;
 		rig_poll(&r);
 	}
-	CHECK_EQ(total, 4 * sizeof(big));
-	CHECK(!console_busy(r.con));
+	assert_int_equal(total, 4 * sizeof(big));
+	assert_false(console_busy(r.con));
 	for (int i = 0; i < 5; i++)
-		CHECK(guestq_used(&r.tx, &head, &len));
+		assert_true(guestq_used(&r.tx, &head, &len));
 	rig_deinit(&r);
 	close(rd);
 	close(wr);
@@ -181,17 +182,17 @@ static void back_pressure(int rd, int wr)
 	close(err[1]);
 }
 
-static void test_back_pressure(void)
+static void test_back_pressure(void **state)
 {
 	int p[2];
 
-	CHECK_EQ(pipe(p), 0);
+	assert_int_equal(pipe(p), 0);
 	back_pressure(p[0], p[1]);
-	CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, p), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, p), 0);
 	back_pressure(p[0], p[1]);
 }
 
-static void test_broken(void)
+static void test_broken(void **state)
 {
 	struct um_con_hdr hdr;
 	uint32_t head, len;
@@ -199,24 +200,24 @@ static void test_broken(void)
 	int out[2];
 	gpa_t gpa;
 
-	CHECK_EQ(pipe(out), 0);
+	assert_int_equal(pipe(out), 0);
 	rig_init(&r, -1, out[1], -1);
 	gpa = post_in(&r, 4096);
 	close(out[0]);
 	/* Noticed without a write... */
 	rig_poll(&r);
 	hdr = got_in(&r, gpa);
-	CHECK_EQ(hdr.stream, UM_CON_STDOUT);
-	CHECK_EQ(hdr.flags, UM_CON_BROKEN);
-	CHECK_EQ(hdr.reserved, EPIPE);
+	assert_int_equal(hdr.stream, UM_CON_STDOUT);
+	assert_int_equal(hdr.flags, UM_CON_BROKEN);
+	assert_int_equal(hdr.reserved, EPIPE);
 	/* ...told once, and what follows is swallowed. */
 	send_out(&r, UM_CON_STDOUT, 0, "lost", 4);
 	send_out(&r, UM_CON_STDERR, 0, "lost", 4);
 	console_notify(r.con);
-	CHECK(guestq_used(&r.tx, &head, &len));
-	CHECK(guestq_used(&r.tx, &head, &len));
-	CHECK(!guestq_used(&r.rx, &head, &len));
-	CHECK(!r.vm.ended);
+	assert_true(guestq_used(&r.tx, &head, &len));
+	assert_true(guestq_used(&r.tx, &head, &len));
+	assert_false(guestq_used(&r.rx, &head, &len));
+	assert_false(r.vm.ended);
 	rig_deinit(&r);
 	close(out[1]);
 }
@@ -229,100 +230,100 @@ static void input_on_demand(int rd, int wr)
 	gpa_t gpa;
 
 	rig_init(&r, rd, -1, -1);
-	CHECK_EQ(write(wr, "hello", 5), 5);
+	assert_int_equal(write(wr, "hello", 5), 5);
 	gpa = post_in(&r, sizeof(hdr) + 3);
 	console_notify(r.con);
 	rig_poll(&r);
-	CHECK(!guestq_used(&r.rx, &head, &len));
+	assert_false(guestq_used(&r.rx, &head, &len));
 
 	console_want_input(r.con);
 	hdr = got_in(&r, gpa);
-	CHECK_EQ(hdr.stream, UM_CON_STDIN);
-	CHECK_EQ(hdr.len, 3);
-	CHECK(memcmp(vm_gpa(&r.vm, gpa + sizeof(hdr), 3), "hel", 3) == 0);
+	assert_int_equal(hdr.stream, UM_CON_STDIN);
+	assert_int_equal(hdr.len, 3);
+	assert_memory_equal(vm_gpa(&r.vm, gpa + sizeof(hdr), 3), "hel", 3);
 
 	/* One wish, one buffer: the rest stays with the host until the next. */
 	gpa = post_in(&r, 4096);
 	console_notify(r.con);
 	rig_poll(&r);
-	CHECK(!guestq_used(&r.rx, &head, &len));
+	assert_false(guestq_used(&r.rx, &head, &len));
 	console_want_input(r.con);
-	CHECK_EQ(got_in(&r, gpa).len, 2);
+	assert_int_equal(got_in(&r, gpa).len, 2);
 
 	/* Wanted before it is there, and before there is a buffer. */
 	console_want_input(r.con);
 	rig_poll(&r);
-	CHECK_EQ(write(wr, "late", 4), 4);
+	assert_int_equal(write(wr, "late", 4), 4);
 	rig_poll(&r);
 	gpa = post_in(&r, 4096);
 	console_notify(r.con);
 	rig_poll(&r);
-	CHECK_EQ(got_in(&r, gpa).len, 4);
+	assert_int_equal(got_in(&r, gpa).len, 4);
 
 	gpa = post_in(&r, 4096);
 	console_want_input(r.con);
 	close(wr);
 	rig_poll(&r);
 	hdr = got_in(&r, gpa);
-	CHECK_EQ(hdr.flags, UM_CON_EOF);
-	CHECK_EQ(hdr.len, 0);
+	assert_int_equal(hdr.flags, UM_CON_EOF);
+	assert_int_equal(hdr.len, 0);
 	rig_deinit(&r);
 	close(rd);
 }
 
-static void test_input(void)
+static void test_input(void **state)
 {
 	struct um_con_hdr hdr;
 	struct rig r;
 	int p[2], fd;
 	gpa_t gpa;
 
-	CHECK_EQ(pipe(p), 0);
+	assert_int_equal(pipe(p), 0);
 	input_on_demand(p[0], p[1]);
-	CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, p), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, p), 0);
 	input_on_demand(p[0], p[1]);
 
 	/* A regular file: its offset moves by what was taken. */
 	fd = fileno(tmpfile());
-	CHECK_EQ(write(fd, "0123456789", 10), 10);
-	CHECK_EQ(lseek(fd, 2, SEEK_SET), 2);
+	assert_int_equal(write(fd, "0123456789", 10), 10);
+	assert_int_equal(lseek(fd, 2, SEEK_SET), 2);
 	rig_init(&r, fd, -1, -1);
-	CHECK(strcmp(r.con->io[0].kind, "file") == 0);
+	assert_string_equal(r.con->io[0].kind, "file");
 	gpa = post_in(&r, sizeof(hdr) + 4);
 	console_want_input(r.con);
-	CHECK_EQ(got_in(&r, gpa).len, 4);
-	CHECK(memcmp(vm_gpa(&r.vm, gpa + sizeof(hdr), 4), "2345", 4) == 0);
-	CHECK_EQ(lseek(fd, 0, SEEK_CUR), 6);
+	assert_int_equal(got_in(&r, gpa).len, 4);
+	assert_memory_equal(vm_gpa(&r.vm, gpa + sizeof(hdr), 4), "2345", 4);
+	assert_int_equal(lseek(fd, 0, SEEK_CUR), 6);
 	rig_deinit(&r);
 }
 
-static void test_bad_guest(void)
+static void test_bad_guest(void **state)
 {
 	struct rig r;
 
 	rig_init(&r, -1, -1, -1);
 	guestq_post(&r.tx, BUFFERS, 4, 0);
 	console_notify(r.con);
-	CHECK(r.vm.ended);
+	assert_true(r.vm.ended);
 	rig_deinit(&r);
 
 	rig_init(&r, -1, -1, -1);
 	send_out(&r, 77, 0, "", 0);
 	console_notify(r.con);
-	CHECK(r.vm.ended);
+	assert_true(r.vm.ended);
 	rig_deinit(&r);
 
 	rig_init(&r, -1, -1, -1);
 	send_out(&r, UM_CON_STDOUT, 0, "abc", 3);
 	((struct um_con_hdr *)vm_gpa(&r.vm, BUFFERS, sizeof(struct um_con_hdr)))->len = ~0u;
 	console_notify(r.con);
-	CHECK(r.vm.ended);
+	assert_true(r.vm.ended);
 	rig_deinit(&r);
 
 	rig_init(&r, -1, -1, -1);
 	post_in(&r, sizeof(struct um_con_hdr));
 	console_want_input(r.con);
-	CHECK(r.vm.ended);
+	assert_true(r.vm.ended);
 	rig_deinit(&r);
 }
 
@@ -348,10 +349,10 @@ static void seen_want(void *ctx)
 static void seen_log(void *ctx, const char *text, size_t len)
 {
 	((struct ctl_seen *)ctx)->logs += (int)len;
-	CHECK(len == 0 || text[0] == 'L');
+	assert_true(len == 0 || text[0] == 'L');
 }
 
-static void test_control(void)
+static void test_control(void **state)
 {
 	static const struct control_ops ops = {seen_exit, seen_want, seen_log};
 	const gpa_t in = BUFFERS, out = BUFFERS + STRIDE;
@@ -372,7 +373,7 @@ static void test_control(void)
 	guestq_init(&tx, &vm, 8, &cursor);
 	boot.queue[UM_QUEUE_CTL_RX] = rx.q;
 	boot.queue[UM_QUEUE_CTL_TX] = tx.q;
-	CHECK_EQ(control_init(&c, &vm, &boot, &ops, &seen), 0);
+	assert_int_equal(control_init(&c, &vm, &boot, &ops, &seen), 0);
 
 	/* Signals wait for a buffer and coalesce. */
 	control_signal(&c, SIGTERM, 1);
@@ -383,19 +384,19 @@ static void test_control(void)
 	for (unsigned int i = 0; i < 3; i++)
 		guestq_post(&rx, in + i * 0x100, 64, VIRTQ_DESC_F_WRITE);
 	control_notify(&c);
-	CHECK(guestq_used(&rx, &head, &len));
+	assert_true(guestq_used(&rx, &head, &len));
 	memcpy(&m, vm_gpa(&vm, in, sizeof(m)), sizeof(m));
-	CHECK_EQ(len, sizeof(m));
-	CHECK_EQ(m.hdr.type, UM_CTL_SIGNAL);
-	CHECK_EQ(m.sig.signo, SIGTERM);
-	CHECK_EQ(m.sig.pid, 1);
-	CHECK(guestq_used(&rx, &head, &len));
+	assert_int_equal(len, sizeof(m));
+	assert_int_equal(m.hdr.type, UM_CTL_SIGNAL);
+	assert_int_equal(m.sig.signo, SIGTERM);
+	assert_int_equal(m.sig.pid, 1);
+	assert_true(guestq_used(&rx, &head, &len));
 	memcpy(&m, vm_gpa(&vm, in + 0x100, sizeof(m)), sizeof(m));
-	CHECK_EQ(m.sig.signo, SIGINT);
-	CHECK_EQ(m.sig.pid, -1);
-	CHECK(!guestq_used(&rx, &head, &len));
+	assert_int_equal(m.sig.signo, SIGINT);
+	assert_int_equal(m.sig.pid, -1);
+	assert_false(guestq_used(&rx, &head, &len));
 	control_winsize(&c, &(struct um_ctl_winsize){.rows = 24, .cols = 80});
-	CHECK(guestq_used(&rx, &head, &len));
+	assert_true(guestq_used(&rx, &head, &len));
 
 	memcpy(vm_gpa(&vm, out, 16), &(struct um_ctl_hdr){.type = UM_CTL_STDIN_WANT}, 16);
 	guestq_post(&tx, out, 16, 0);
@@ -406,28 +407,27 @@ static void test_control(void)
 	memcpy(vm_gpa(&vm, out + 528, 8), &(struct um_ctl_exit){.wait_status = 7 << 8}, 8);
 	guestq_post(&tx, out + 512, 24, 0);
 	control_notify(&c);
-	CHECK_EQ(seen.wants, 1);
-	CHECK_EQ(seen.logs, 1);
-	CHECK_EQ(seen.exits, 1);
-	CHECK_EQ(control_exit_status(seen.status), 7);
-	CHECK_EQ(control_exit_status(SIGKILL), 128 + SIGKILL);
-	CHECK(!vm.ended);
+	assert_int_equal(seen.wants, 1);
+	assert_int_equal(seen.logs, 1);
+	assert_int_equal(seen.exits, 1);
+	assert_int_equal(control_exit_status(seen.status), 7);
+	assert_int_equal(control_exit_status(SIGKILL), 128 + SIGKILL);
+	assert_false(vm.ended);
 
 	memcpy(vm_gpa(&vm, out, 16), &(struct um_ctl_hdr){.type = 4711}, 16);
 	guestq_post(&tx, out, 16, 0);
 	control_notify(&c);
-	CHECK(vm.ended);
+	assert_true(vm.ended);
 	fakevm_deinit(&vm);
 }
 
 int main(void)
 {
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_output), cmocka_unit_test(test_back_pressure), cmocka_unit_test(test_broken),
+		cmocka_unit_test(test_input),  cmocka_unit_test(test_bad_guest),     cmocka_unit_test(test_control),
+	};
+
 	signal(SIGPIPE, SIG_IGN);
-	test_output();
-	test_back_pressure();
-	test_broken();
-	test_input();
-	test_bad_guest();
-	test_control();
-	return 0;
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

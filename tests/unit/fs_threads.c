@@ -6,12 +6,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 
-#include "check.h"
+#include "unit.h"
 #include "fakevm.h"
 #include "vmm/backend/backend.h"
 #include "vmm/fs/internal.h"
@@ -154,13 +155,14 @@ static void take(struct test *t, unsigned int slot, uint32_t written)
 
 	t->busy[slot] = false;
 	if (written == 0) {
-		CHECK_EQ(t->opcode[slot], FUSE_FORGET);
+		assert_int_equal(t->opcode[slot], FUSE_FORGET);
 		return;
 	}
 	memcpy(&out, reply, sizeof(out));
-	CHECK_EQ(out.len, written);
-	CHECK_EQ(out.unique, slot + 1);
-	CHECK(out.error <= 0 && out.error > -4096);
+	assert_int_equal(out.len, written);
+	assert_int_equal(out.unique, slot + 1);
+	assert_true(out.error <= 0);
+	assert_true(out.error > -4096);
 	for (int i = 0; i < NODES && out.error == -ESTALE; i++)
 		if (t->node[i] == t->of_node[slot])
 			t->node[i] = 0;
@@ -174,7 +176,7 @@ static void take(struct test *t, unsigned int slot, uint32_t written)
 	case FUSE_LINK:
 		if (e->nodeid == 0)
 			break;
-		CHECK(e->nodeid > FS_MAX_EXPORTS);
+		assert_true(e->nodeid > FS_MAX_EXPORTS);
 		t->node[at] = e->nodeid;
 		if (e->nodeid < 4096)
 			t->nlookup[e->nodeid]++;
@@ -202,7 +204,23 @@ static void collect(struct test *t)
 	}
 }
 
-int main(void)
+/* Everything goes back; then only the root is left. */
+static void give_back(struct test *t)
+{
+	for (uint32_t i = 0; i < t->fs->handles_used; i++) {
+		const struct handle *h = &t->fs->handles[i];
+
+		if (h->kind != HANDLE_FREE)
+			assert_int_equal(handle_release(t->fs, i | (uint64_t)h->generation << 32, h->node, h->kind), 0);
+	}
+	fs_locks_deinit(t->fs);
+	for (uint64_t id = FS_MAX_EXPORTS + 1; id < 4096; id++)
+		node_forget(t->fs, id, t->nlookup[id]);
+	assert_int_equal(t->fs->node_count, 1);
+	assert_int_equal(t->fs->path_fds, 0);
+}
+
+static void test_random_requests(void **state)
 {
 	static struct test t;
 	char root[] = "/tmp/umbra-fs-threads-XXXXXX", cmd[64];
@@ -212,17 +230,17 @@ int main(void)
 	t.backend.interrupt = interrupt;
 	t.vm.backend = &t.backend;
 	t.rng = 88172645463325252ull;
-	CHECK_EQ(virtq_place(&t.q, 64, &cursor, RAM), 0);
-	CHECK_EQ(virtq_place(&t.hq, 16, &cursor, RAM), 0);
+	assert_int_equal(virtq_place(&t.q, 64, &cursor, RAM), 0);
+	assert_int_equal(virtq_place(&t.hq, 16, &cursor, RAM), 0);
 	t.desc = vm_gpa(&t.vm, t.q.desc, 1);
 	t.avail = vm_gpa(&t.vm, t.q.avail, 1);
 	t.used = vm_gpa(&t.vm, t.q.used, 1);
-	CHECK(mkdtemp(root));
-	CHECK_EQ(fs_new(&t.fs, &t.vm), 0);
-	CHECK_EQ(fs_export(t.fs, open(root, O_PATH | O_CLOEXEC), 0), 1);
+	assert_true(mkdtemp(root));
+	assert_int_equal(fs_new(&t.fs, &t.vm), 0);
+	assert_int_equal(fs_export(t.fs, open(root, O_PATH | O_CLOEXEC), 0), 1);
 	t.fs->max_path_fds = 4; /* so that they are dropped and opened again all the time */
-	CHECK_EQ(fs_attach(t.fs, &t.q, &t.hq), 0);
-	CHECK_EQ(fs_start(t.fs, 4, NULL, NULL), 0);
+	assert_int_equal(fs_attach(t.fs, &t.q, &t.hq), 0);
+	assert_int_equal(fs_start(t.fs, 4, NULL, NULL), 0);
 	for (int posted = 0; posted < REQUESTS;) {
 		const unsigned int slot = next_random(&t) % SLOTS;
 
@@ -237,24 +255,21 @@ int main(void)
 	for (unsigned int i = 0; i < SLOTS; i++)
 		while (t.busy[i])
 			collect(&t);
-	CHECK(!t.vm.ended);
-	CHECK(t.succeeded > REQUESTS / 5); /* else it tests only how to refuse */
+	assert_false(t.vm.ended);
+	assert_true(t.succeeded > REQUESTS / 5); /* else it tests only how to refuse */
 	fs_stop(t.fs);
-
-	/* Everything goes back; then only the root is left. */
-	for (uint32_t i = 0; i < t.fs->handles_used; i++) {
-		const struct handle *h = &t.fs->handles[i];
-
-		if (h->kind != HANDLE_FREE)
-			CHECK_EQ(handle_release(t.fs, i | (uint64_t)h->generation << 32, h->node, h->kind), 0);
-	}
-	fs_locks_deinit(t.fs);
-	for (uint64_t id = FS_MAX_EXPORTS + 1; id < 4096; id++)
-		node_forget(t.fs, id, t.nlookup[id]);
-	CHECK_EQ(t.fs->node_count, 1);
-	CHECK_EQ(t.fs->path_fds, 0);
+	give_back(&t);
 	fs_free(t.fs);
 	fakevm_deinit(&t.vm);
 	snprintf(cmd, sizeof(cmd), "rm -rf %s", root);
-	return system(cmd) ? 1 : 0;
+	assert_int_equal(system(cmd), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_random_requests),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "check.h"
+#include "../check.h"
 #include "fsclient.h"
 
 #define RAM (4u << 20)

@@ -3,11 +3,11 @@
 #include <string.h>
 
 #include "../../guest/kernel/chacha.h"
-#include "check.h"
+#include "unit.h"
 
-int main(void)
+static void test_block(void **state)
 {
-	static const uint32_t nonce[3] = { 0x09000000, 0x4a000000, 0x00000000 };
+	static const uint32_t nonce[3] = {0x09000000, 0x4a000000, 0x00000000};
 	static const uint8_t expected[64] = {
 		0x10, 0xf1, 0xe7, 0xe4, 0xd1, 0x3b, 0x59, 0x15, 0x50, 0x0f, 0xdd, 0x1f, 0xa3, 0x20, 0x71, 0xc4,
 		0xc7, 0xd1, 0xf4, 0xc7, 0x33, 0xc0, 0x68, 0x03, 0x04, 0x22, 0xaa, 0x9a, 0xc3, 0xd4, 0x6c, 0x4e,
@@ -21,8 +21,16 @@ int main(void)
 		key_bytes[i] = (uint8_t)i;
 	memcpy(key, key_bytes, sizeof(key));
 	chacha20_block(key, 1, nonce, out);
-	CHECK(!memcmp(out, expected, sizeof(expected)));
+	assert_memory_equal(out, expected, sizeof(expected));
 	chacha20_block(key, 2, nonce, other);
-	CHECK(memcmp(out, other, sizeof(out)));
-	return 0;
+	assert_memory_not_equal(out, other, sizeof(out));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_block),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

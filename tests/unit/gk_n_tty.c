@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The line discipline by itself: what the system-call tests cannot bring about (tiny outputs, breaks, mixed modes), and the
- * invariants of its buffers under random input, output, reads and settings.
+ * The line discipline by itself: what the system-call tests cannot bring about (tiny outputs, breaks, mixed modes), and
+ * the invariants of its buffers under random input, output, reads and settings.
  */
 #include <gk/types.h>
 #include <gk/string.h>
 
 #include "drivers/n_tty.h"
 
-int printf(const char *fmt, ...);
-void abort(void);
-int rand(void);
+#include "unit.h"
 
-#define CHECK(cond) ((cond) ? (void)0 : (printf("%s:%d: not true: %s\n", __FILE__, __LINE__, #cond), abort()))
+int rand(void);
 
 static struct n_tty t;
 
@@ -28,7 +26,7 @@ static void reset(u32 iflag, u32 oflag, u32 lflag)
 
 static void in(const char *s)
 {
-	CHECK(n_tty_receive(&t, (const u8 *)s, (u32)strlen(s)) == strlen(s));
+	assert_true(n_tty_receive(&t, (const u8 *)s, (u32)strlen(s)) == strlen(s));
 }
 
 static void out_is(const char *want)
@@ -36,7 +34,8 @@ static void out_is(const char *want)
 	u8 buf[8192];
 	u32 n = n_tty_out_take(&t, buf, sizeof(buf));
 
-	CHECK(n == strlen(want) && !memcmp(buf, want, n));
+	assert_true(n == strlen(want));
+	assert_memory_equal(buf, want, n);
 }
 
 static void line_is(const char *want)
@@ -45,30 +44,34 @@ static void line_is(const char *want)
 	bool done;
 	u32 n = n_tty_read(&t, buf, sizeof(buf), &done);
 
-	CHECK(done && n == strlen(want) && !memcmp(buf, want, n));
+	assert_true(done);
+	assert_true(n == strlen(want));
+	assert_memory_equal(buf, want, n);
 }
 
-static void marks_and_breaks(void)
+static void marks_and_breaks(void **state)
 {
 	u8 buf[16];
 	bool done;
 
 	reset(PARMRK, 0, 0);
-	CHECK(n_tty_receive(&t, (const u8 *)"a\377b", 3) == 3);
+	assert_true(n_tty_receive(&t, (const u8 *)"a\377b", 3) == 3);
 	n_tty_break(&t);
-	CHECK(n_tty_read(&t, buf, sizeof(buf), &done) == 7);
-	CHECK(!memcmp(buf, "a\377\377b\377\0\0", 7));
+	assert_true(n_tty_read(&t, buf, sizeof(buf), &done) == 7);
+	assert_memory_equal(buf, "a\377\377b\377\0\0", 7);
 	reset(BRKINT, 0, ISIG);
 	in("x");
 	n_tty_break(&t);
-	CHECK(t.signals == 1ull << (2 - 1) && t.flushed_in);
-	CHECK(!n_tty_readable(&t, 1));
+	assert_true(t.signals == 1ull << (2 - 1));
+	assert_true(t.flushed_in);
+	assert_false(n_tty_readable(&t, 1));
 	reset(IGNBRK | BRKINT, 0, 0);
 	n_tty_break(&t);
-	CHECK(!t.signals && !n_tty_readable(&t, 1));
+	assert_false(t.signals);
+	assert_false(n_tty_readable(&t, 1));
 }
 
-static void echoprt(void)
+static void echoprt(void **state)
 {
 	reset(ICRNL, OPOST | ONLCR, ICANON | ECHO | ECHOE | ECHOPRT);
 	in("abc\177\177d\r");
@@ -76,74 +79,75 @@ static void echoprt(void)
 	out_is("abc\\cb/d\r\n");
 }
 
-static void extproc(void)
+static void extproc(void **state)
 {
 	u8 buf[16];
 	bool done;
 
 	reset(ICRNL, 0, ICANON | ECHO | ISIG | EXTPROC);
 	in("a\3\r");
-	CHECK(!t.signals);
-	CHECK(n_tty_read(&t, buf, sizeof(buf), &done) == 3);
+	assert_false(t.signals);
+	assert_true(n_tty_read(&t, buf, sizeof(buf), &done) == 3);
 	out_is("");
 }
 
 /* Echoes wait for room and come before later output. */
-static void full_output(void)
+static void full_output(void **state)
 {
 	static u8 big[N_TTY_OUT + 100];
 	u8 buf[64];
 
 	reset(ICRNL, 0, ICANON | ECHO);
 	memset(big, 'o', sizeof(big));
-	CHECK(n_tty_write(&t, big, sizeof(big)) == N_TTY_OUT);
-	CHECK(!n_tty_writable(&t));
+	assert_true(n_tty_write(&t, big, sizeof(big)) == N_TTY_OUT);
+	assert_false(n_tty_writable(&t));
 	in("echo");
-	CHECK(n_tty_write(&t, (const u8 *)"later", 5) == 0);
-	CHECK(n_tty_out_take(&t, buf, 2) == 2);
-	CHECK(n_tty_outq(&t) == N_TTY_OUT); /* two bytes of the echo took the room */
-	CHECK(n_tty_write(&t, (const u8 *)"later", 5) == 0);
+	assert_true(n_tty_write(&t, (const u8 *)"later", 5) == 0);
+	assert_true(n_tty_out_take(&t, buf, 2) == 2);
+	assert_true(n_tty_outq(&t) == N_TTY_OUT); /* two bytes of the echo took the room */
+	assert_true(n_tty_write(&t, (const u8 *)"later", 5) == 0);
 	n_tty_flush_output(&t);
-	CHECK(n_tty_outq(&t) == 0);
-	CHECK(n_tty_write(&t, (const u8 *)"later", 5) == 5);
+	assert_true(n_tty_outq(&t) == 0);
+	assert_true(n_tty_write(&t, (const u8 *)"later", 5) == 5);
 	out_is("later");
 	/* An output of two bytes is not torn: "\r\n" needs room for both. */
 	reset(0, OPOST | ONLCR, 0);
-	CHECK(n_tty_write(&t, big, N_TTY_OUT - 1) == N_TTY_OUT - 1);
-	CHECK(n_tty_write(&t, (const u8 *)"\n", 1) == 0);
+	assert_true(n_tty_write(&t, big, N_TTY_OUT - 1) == N_TTY_OUT - 1);
+	assert_true(n_tty_write(&t, (const u8 *)"\n", 1) == 0);
 }
 
-static void stop_and_start(void)
+static void stop_and_start(void **state)
 {
 	reset(IXON, 0, ECHO);
 	in("\23ab");
-	CHECK(t.stopped && t.flow_changed);
+	assert_true(t.stopped);
+	assert_true(t.flow_changed);
 	out_is("");
-	CHECK(n_tty_write(&t, (const u8 *)"x", 1) == 0);
+	assert_true(n_tty_write(&t, (const u8 *)"x", 1) == 0);
 	in("\21");
 	out_is("ab");
 	reset(IXON | IXANY, 0, 0);
 	in("\23");
-	CHECK(t.stopped);
+	assert_true(t.stopped);
 	in("q");
-	CHECK(!t.stopped);
-	CHECK(n_tty_inq(&t) == 1);
+	assert_false(t.stopped);
+	assert_true(n_tty_inq(&t) == 1);
 }
 
 static void check_invariants(void)
 {
 	u32 used = t.head - t.tail, edge = t.canon_head - t.tail;
 
-	CHECK(used <= N_TTY_BUF);
-	CHECK(edge <= used);
-	CHECK(t.echo_head - t.echo_tail <= N_TTY_ECHO);
-	CHECK(t.out_head - t.out_tail <= N_TTY_OUT);
-	CHECK(n_tty_inq(&t) <= used);
+	assert_true(used <= N_TTY_BUF);
+	assert_true(edge <= used);
+	assert_true(t.echo_head - t.echo_tail <= N_TTY_ECHO);
+	assert_true(t.out_head - t.out_tail <= N_TTY_OUT);
+	assert_true(n_tty_inq(&t) <= used);
 	if ((t.tio.lflag & ICANON) && !(t.tio.lflag & EXTPROC) && edge) {
 		/* The finished part ends with the end of a line. */
 		u32 last = (t.canon_head - 1) & (N_TTY_BUF - 1);
 
-		CHECK(t.line_end[last / 64] >> (last % 64) & 1);
+		assert_true(t.line_end[last / 64] >> (last % 64) & 1);
 	}
 }
 
@@ -166,7 +170,7 @@ static void random_termios(void)
 	n_tty_set_termios(&t, &tio);
 }
 
-static void random_walk(void)
+static void random_walk(void **state)
 {
 	static u8 buf[6000];
 	bool done;
@@ -181,16 +185,16 @@ static void random_walk(void)
 		case 0:
 		case 1:
 		case 2:
-			CHECK(n_tty_receive(&t, buf, n) <= n);
+			assert_true(n_tty_receive(&t, buf, n) <= n);
 			break;
 		case 3:
-			CHECK(n_tty_read(&t, buf, n, &done) <= n);
+			assert_true(n_tty_read(&t, buf, n, &done) <= n);
 			break;
 		case 4:
-			CHECK(n_tty_write(&t, buf, n) <= n);
+			assert_true(n_tty_write(&t, buf, n) <= n);
 			break;
 		case 5:
-			CHECK(n_tty_out_take(&t, buf, n) <= n);
+			assert_true(n_tty_out_take(&t, buf, n) <= n);
 			break;
 		case 6:
 			if (!pick(20))
@@ -212,16 +216,15 @@ static void random_walk(void)
 	n_tty_start(&t, true);
 	for (int i = 0; i < 10000 && !n_tty_room(&t); i++)
 		n_tty_read(&t, buf, sizeof(buf), &done);
-	CHECK(n_tty_room(&t));
+	assert_true(n_tty_room(&t));
 }
 
 int main(void)
 {
-	marks_and_breaks();
-	echoprt();
-	extproc();
-	full_output();
-	stop_and_start();
-	random_walk();
-	return 0;
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(marks_and_breaks), cmocka_unit_test(echoprt),	      cmocka_unit_test(extproc),
+		cmocka_unit_test(full_output),	    cmocka_unit_test(stop_and_start), cmocka_unit_test(random_walk),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

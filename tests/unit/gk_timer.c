@@ -10,7 +10,7 @@
 #include <gk/task.h>
 #include <gk/timer.h>
 
-#include "check.h"
+#include "unit.h"
 #include "gkshim/shim.h"
 
 /* ---- what timer.c needs ---- */
@@ -66,7 +66,7 @@ static void fire(struct ktimer *t)
 	}
 }
 
-static void test_order(void)
+static void test_order(void **state)
 {
 	u32 i;
 
@@ -76,21 +76,21 @@ static void test_order(void)
 		timers[i].at = 1000 + (ktime_t)random() % 100000;
 		ktimer_start(&timers[i].t, timers[i].at);
 	}
-	CHECK_EQ(ktimer_cancel(&timers[7].t), true);
-	CHECK_EQ(ktimer_cancel(&timers[7].t), false);
+	assert_int_equal(ktimer_cancel(&timers[7].t), true);
+	assert_int_equal(ktimer_cancel(&timers[7].t), false);
 	now = 50000;
 	timers_run();
 	for (i = 1; i < fired; i++)
-		CHECK(timers[order[i - 1]].at <= timers[order[i]].at);
+		assert_true(timers[order[i - 1]].at <= timers[order[i]].at);
 	for (i = 0; i < N; i++)
-		CHECK_EQ(timers[i].fired, i != 7 && timers[i].at <= now);
+		assert_int_equal(timers[i].fired, i != 7 && timers[i].at <= now);
 	now = 200000;
 	timers_run();
-	CHECK_EQ(fired, N - 1);
-	CHECK(shim_cpus[0].timer_next == KTIME_NEVER);
+	assert_int_equal(fired, N - 1);
+	assert_true(shim_cpus[0].timer_next == KTIME_NEVER);
 }
 
-static void test_again(void)
+static void test_again(void **state)
 {
 	struct timer *x = &timers[0];
 
@@ -98,43 +98,43 @@ static void test_again(void)
 	x->again = 3;
 	ktimer_start(&x->t, now);
 	timers_run();
-	CHECK_EQ(x->fired, 1); /* what it started is for later, even if it were due */
+	assert_int_equal(x->fired, 1); /* what it started is for later, even if it were due */
 	now += 9;
 	timers_run();
-	CHECK_EQ(x->fired, 1);
+	assert_int_equal(x->fired, 1);
 	for (u32 i = 0; i < 5; i++) {
 		now += 10;
 		timers_run();
 	}
-	CHECK_EQ(x->fired, 4);
+	assert_int_equal(x->fired, 4);
 }
 
-static void test_arm(void)
+static void test_arm(void **state)
 {
 	struct cpu *c = &shim_cpus[0];
 
 	ktimer_start(&timers[1].t, now + 500);
-	CHECK(c->timer_next < c->armed);
+	assert_true(c->timer_next < c->armed);
 	timers_arm();
-	CHECK_EQ(c->armed, now + 500);
+	assert_int_equal(c->armed, now + 500);
 	ktimer_start(&timers[2].t, now + 900);
-	CHECK(c->timer_next >= c->armed); /* nothing to tell */
+	assert_true(c->timer_next >= c->armed); /* nothing to tell */
 	ktimer_cancel(&timers[1].t);
-	CHECK_EQ(c->armed, now + 500); /* stays armed: costs one look */
+	assert_int_equal(c->armed, now + 500); /* stays armed: costs one look */
 	now += 600;
 	timers_run();
-	CHECK(c->timer_next < c->armed);
+	assert_true(c->timer_next < c->armed);
 	timers_arm();
-	CHECK_EQ(c->armed, now + 300);
+	assert_int_equal(c->armed, now + 300);
 	/* The hypervisor's clock was ahead of ours: its deadline is gone, ours is not. */
 	now += 299;
 	timers_run();
-	CHECK(c->timer_next < c->armed);
+	assert_true(c->timer_next < c->armed);
 	timers_arm();
-	CHECK_EQ(c->armed, now + 1);
+	assert_int_equal(c->armed, now + 1);
 	ktimer_start(&timers[2].t, KTIME_NEVER);
-	CHECK(!timers[2].t.queued);
-	CHECK(c->timer_next == KTIME_NEVER);
+	assert_false(timers[2].t.queued);
+	assert_true(c->timer_next == KTIME_NEVER);
 }
 
 /* ---- many vCPUs: each starts and cancels timers of its own that others run ---- */
@@ -185,7 +185,7 @@ static void *vcpu(void *arg)
 	return NULL;
 }
 
-static void test_smp(void)
+static void test_smp(void **state)
 {
 	pthread_t t[THREADS];
 	u32 i, total = 0;
@@ -193,26 +193,34 @@ static void test_smp(void)
 	for (i = 0; i < ARRAY_SIZE(shared); i++)
 		ktimer_init(&shared[i].t, fire_shared);
 	for (i = 0; i < THREADS; i++)
-		CHECK_EQ(pthread_create(&t[i], NULL, vcpu, (void *)(u64)i), 0);
+		assert_int_equal(pthread_create(&t[i], NULL, vcpu, (void *)(u64)i), 0);
 	for (i = 0; i < THREADS; i++)
 		pthread_join(t[i], NULL);
 	for (i = 0; i < ARRAY_SIZE(shared); i++) {
 		ktimer_cancel(&shared[i].t);
 		total += shared[i].fired;
 	}
-	CHECK(total > 0);
-	CHECK_EQ(bad, 0);
+	assert_true(total > 0);
+	assert_int_equal(bad, 0);
 	for (i = 0; i < THREADS; i++)
-		CHECK(!shim_cpus[i].timers.node);
+		assert_false(shim_cpus[i].timers.node);
+}
+
+static int setup(void **state)
+{
+	for (u32 i = 0; i < THREADS; i++)
+		timers_init_cpu(&shim_cpus[i]);
+	return 0;
 }
 
 int main(void)
 {
-	for (u32 i = 0; i < THREADS; i++)
-		timers_init_cpu(&shim_cpus[i]);
-	test_order();
-	test_again();
-	test_arm();
-	test_smp();
-	return 0;
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_again),
+		cmocka_unit_test(test_arm),
+		cmocka_unit_test(test_smp),
+	};
+
+	return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -7,7 +7,7 @@
 #include <gk/radix.h>
 #include <gk/slab.h>
 #include "../../guest/mm/vma.h"
-#include "check.h"
+#include "unit.h"
 #include "gkshim/shim.h"
 
 /* Slabs are malloc here: what leaks or is used after it was freed shows. */
@@ -65,7 +65,7 @@ static void radix_against_model(u32 kind)
 {
 	static u8 in[SLOTS], tag[SLOTS];
 	static u64 items[SLOTS];
-	struct radix_tree t = { NULL, 0 };
+	struct radix_tree t = {NULL, 0};
 
 	memset(in, 0, sizeof(in));
 	memset(tag, 0, sizeof(tag));
@@ -76,11 +76,11 @@ static void radix_against_model(u32 kind)
 		switch (rnd() % 5) {
 		case 0:
 		case 1:
-			CHECK(radix_insert(&t, index, &items[i]) == (in[i] ? -EEXIST : 0));
+			assert_true(radix_insert(&t, index, &items[i]) == (in[i] ? -EEXIST : 0));
 			in[i] = 1;
 			break;
 		case 2:
-			CHECK(radix_remove(&t, index) == (in[i] ? &items[i] : NULL));
+			assert_true(radix_remove(&t, index) == (in[i] ? &items[i] : NULL));
 			in[i] = tag[i] = 0;
 			break;
 		case 3:
@@ -91,7 +91,7 @@ static void radix_against_model(u32 kind)
 			radix_untag(&t, index);
 			tag[i] = 0;
 		}
-		CHECK(radix_get(&t, index) == (in[i] ? &items[i] : NULL));
+		assert_true(radix_get(&t, index) == (in[i] ? &items[i] : NULL));
 		if (step % 500)
 			continue;
 		for (u32 tagged = 0; tagged < 2; tagged++) {
@@ -112,31 +112,37 @@ static void radix_against_model(u32 kind)
 					break;
 				if (!in[m] || (tagged && !tag[m]))
 					continue;
-				CHECK(k < n && got[k] == &items[m] && idx[k] == spread(m, kind));
+				assert_true(k < n);
+				assert_true(got[k] == &items[m]);
+				assert_true(idx[k] == spread(m, kind));
 				k++;
 			}
-			CHECK(k == n);
+			assert_true(k == n);
 		}
 	}
 	for (u32 i = 0; i < SLOTS; i++)
-		CHECK(radix_remove(&t, spread(i, kind)) == (in[i] ? &items[i] : NULL));
-	CHECK(!t.root && !t.height);
+		assert_true(radix_remove(&t, spread(i, kind)) == (in[i] ? &items[i] : NULL));
+	assert_false(t.root);
+	assert_false(t.height);
 }
 
-static void radix_no_memory(void)
+static void radix_no_memory(void **state)
 {
-	struct radix_tree t = { NULL, 0 };
+	struct radix_tree t = {NULL, 0};
 	u64 item;
 
 	fail_next = true;
-	CHECK(radix_insert(&t, 12345, &item) == -ENOMEM && !t.root);
+	assert_int_equal(radix_insert(&t, 12345, &item), -ENOMEM);
+	assert_false(t.root);
 	fail_next = false;
-	CHECK(!radix_insert(&t, 5, &item));
+	assert_false(radix_insert(&t, 5, &item));
 	fail_next = true;
-	CHECK(radix_insert(&t, 1ull << 40, &item) == -ENOMEM);
+	assert_true(radix_insert(&t, 1ull << 40, &item) == -ENOMEM);
 	fail_next = false;
-	CHECK(radix_get(&t, 5) == &item && !radix_get(&t, 1ull << 40));
-	CHECK(radix_remove(&t, 5) == &item && !t.root);
+	assert_true(radix_get(&t, 5) == &item);
+	assert_false(radix_get(&t, 1ull << 40));
+	assert_true(radix_remove(&t, 5) == &item);
+	assert_false(t.root);
 }
 
 /* ---- vmas ---- */
@@ -161,20 +167,20 @@ static u32 check_subtree(struct rb_node *n, u32 *black)
 	}
 	v = rb_entry(n, struct vma, node);
 	count = check_subtree(n->left, &left_black) + check_subtree(n->right, &right_black) + 1;
-	CHECK(left_black == right_black);
+	assert_true(left_black == right_black);
 	*black = left_black + (n->parent_color & 1);
 	if (!(n->parent_color & 1)) {
-		CHECK(!n->left || (n->left->parent_color & 1));
-		CHECK(!n->right || (n->right->parent_color & 1));
+		assert_true(!n->left || (n->left->parent_color & 1));
+		assert_true(!n->right || (n->right->parent_color & 1));
 	}
-	CHECK(!n->left || rb_parent(n->left) == n);
-	CHECK(!n->right || rb_parent(n->right) == n);
+	assert_true(!n->left || rb_parent(n->left) == n);
+	assert_true(!n->right || rb_parent(n->right) == n);
 	gap = v->gap;
 	if (n->left)
 		gap = MAX(gap, rb_entry(n->left, struct vma, node)->subtree_gap);
 	if (n->right)
 		gap = MAX(gap, rb_entry(n->right, struct vma, node)->subtree_gap);
-	CHECK(v->subtree_gap == gap);
+	assert_true(v->subtree_gap == gap);
 	return count;
 }
 
@@ -184,14 +190,16 @@ static void check_tree(struct mm *mm, const u8 *used)
 	u32 black, n = 0;
 	u64 pages = 0;
 
-	CHECK(check_subtree(mm->vmas.node, &black) == mm->nr_vmas);
-	for_each_vma(v, mm) {
+	assert_true(check_subtree(mm->vmas.node, &black) == mm->nr_vmas);
+	for_each_vma (v, mm) {
 		u64 floor = prev ? prev->end : 0;
 
-		CHECK(v->start < v->end && floor <= v->start && v->gap == v->start - floor);
-		CHECK(!prev || vma_prev(v) == prev);
+		assert_true(v->start < v->end);
+		assert_true(floor <= v->start);
+		assert_true(v->gap == v->start - floor);
+		assert_true(!prev || vma_prev(v) == prev);
 		for (u64 a = v->start; a < v->end; a += PAGE_SIZE)
-			CHECK(used[(a - BASE) >> PAGE_SHIFT] == (v->flags & 7));
+			assert_true(used[(a - BASE) >> PAGE_SHIFT] == (v->flags & 7));
 		pages += vma_pages(v);
 		prev = v;
 		n++;
@@ -199,10 +207,11 @@ static void check_tree(struct mm *mm, const u8 *used)
 	for (u32 i = 0; i < PAGES; i++) {
 		struct vma *f = vma_at(mm, at(i));
 
-		CHECK(!!f == !!used[i]);
+		assert_true(!!f == !!used[i]);
 		pages -= !!used[i];
 	}
-	CHECK(n == mm->nr_vmas && !pages);
+	assert_true(n == mm->nr_vmas);
+	assert_false(pages);
 }
 
 static void check_gaps(struct mm *mm, const u8 *used)
@@ -218,8 +227,8 @@ static void check_gaps(struct mm *mm, const u8 *used)
 				up = at(i + 1 - len);
 		}
 	}
-	CHECK(find_gap_down(mm, (u64)len << PAGE_SHIFT, at(low), at(high)) == down);
-	CHECK(find_gap_up(mm, (u64)len << PAGE_SHIFT, at(low), at(high)) == up);
+	assert_true(find_gap_down(mm, (u64)len << PAGE_SHIFT, at(low), at(high)) == down);
+	assert_true(find_gap_up(mm, (u64)len << PAGE_SHIFT, at(low), at(high)) == up);
 }
 
 static void clear_range(struct mm *mm, u8 *used, u32 from, u32 to)
@@ -228,7 +237,7 @@ static void clear_range(struct mm *mm, u8 *used, u32 from, u32 to)
 
 	while (v && v->start < at(to)) {
 		v = vma_cut(v, at(from), at(to));
-		CHECK(v);
+		assert_true(v);
 		struct vma *next = vma_next(v);
 
 		vma_remove(v);
@@ -238,12 +247,11 @@ static void clear_range(struct mm *mm, u8 *used, u32 from, u32 to)
 	memset(used + from, 0, to - from);
 }
 
-static void vmas_against_model(void)
+static void vmas_against_model(void **state)
 {
 	static u8 used[PAGES];
-	struct mm mm = { .vmas = RB_ROOT };
+	struct mm mm = {.vmas = RB_ROOT};
 
-	vma_cache_init();
 	for (u32 step = 0; step < 30000; step++) {
 		u32 from = rnd() % PAGES, to = MIN(from + 1 + rnd() % 30, (u32)PAGES), flags = 1 + rnd() % 3;
 		struct vma *v;
@@ -275,29 +283,47 @@ static void vmas_against_model(void)
 		check_gaps(&mm, used);
 	}
 	clear_range(&mm, used, 0, PAGES);
-	CHECK(!mm.nr_vmas && !mm.total_vm && !mm.data_vm && !mm.stack_vm && !mm.exec_vm);
+	assert_false(mm.nr_vmas);
+	assert_false(mm.total_vm);
+	assert_false(mm.data_vm);
+	assert_false(mm.stack_vm);
+	assert_false(mm.exec_vm);
 }
 
-static void stacks_keep_a_gap(void)
+static void stacks_keep_a_gap(void **state)
 {
-	struct mm mm = { .vmas = RB_ROOT };
+	struct mm mm = {.vmas = RB_ROOT};
 	struct vma *v = vma_new(&mm, 0x40000000, 0x40010000, VM_GROWSDOWN | VM_READ);
 
 	vma_insert(v);
-	CHECK(find_gap_down(&mm, PAGE_SIZE, 0x10000, 0x40000000) == 0x40000000 - STACK_GUARD_GAP - PAGE_SIZE);
-	CHECK(find_gap_up(&mm, PAGE_SIZE, 0x40000000 - PAGE_SIZE, 0x50000000) == 0x40010000);
+	assert_true(find_gap_down(&mm, PAGE_SIZE, 0x10000, 0x40000000) == 0x40000000 - STACK_GUARD_GAP - PAGE_SIZE);
+	assert_true(find_gap_up(&mm, PAGE_SIZE, 0x40000000 - PAGE_SIZE, 0x50000000) == 0x40010000);
 	vma_remove(v);
 	vma_free(v);
 }
 
-int main(void)
+static void test_radix(void **state)
+{
+	for (u32 kind = 0; kind < 4; kind++)
+		radix_against_model(kind);
+}
+
+static int setup(void **state)
 {
 	shim_ram(16 << 20);
 	radix_init();
-	for (u32 kind = 0; kind < 4; kind++)
-		radix_against_model(kind);
-	radix_no_memory();
-	vmas_against_model();
-	stacks_keep_a_gap();
+	vma_cache_init();
 	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_radix),
+		cmocka_unit_test(radix_no_memory),
+		cmocka_unit_test(vmas_against_model),
+		cmocka_unit_test(stacks_keep_a_gap),
+	};
+
+	return cmocka_run_group_tests(tests, setup, NULL);
 }

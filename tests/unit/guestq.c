@@ -3,7 +3,7 @@
  * See guestq.h. Descriptors are taken round robin: tests keep fewer in flight than the queue has.
  */
 #include "guestq.h"
-#include "check.h"
+#include "../check.h"
 
 void guestq_init(struct guestq *g, struct vm *vm, unsigned int size, gpa_t *cursor)
 {

@@ -4,16 +4,16 @@
  */
 #include <string.h>
 
-#include "check.h"
+#include "unit.h"
 #include "runtime/host.h"
 
 static void parse(struct host_mounts *m, const char *text)
 {
 	*m = (struct host_mounts){.text = strdup(text)};
-	CHECK_EQ(host_mounts_parse(m), 0);
+	assert_int_equal(host_mounts_parse(m), 0);
 }
 
-static void test_mounts(void)
+static void test_mounts(void **state)
 {
 	struct host_mounts m;
 
@@ -24,39 +24,51 @@ static void test_mounts(void)
 		  "25 22 8:3 / /short\n"
 		  "26 22 0:6 / /x rw - \n"
 		  "27 22 8:4 / /last rw - xfs /dev/sdb rw");
-	CHECK_EQ(m.count, 4);
-	CHECK(strcmp(m.mounts[0].path, "/") == 0 && strcmp(m.mounts[0].type, "ext4") == 0);
-	CHECK(strcmp(m.mounts[2].path, "/mnt/with space\\") == 0);
-	CHECK(strcmp(m.mounts[2].type, "fuse.sshfs") == 0);
-	CHECK(host_mount_by_id(&m, 23) == &m.mounts[1]);
-	CHECK(host_mount_by_id(&m, 99) == NULL);
+	assert_int_equal(m.count, 4);
+	assert_string_equal(m.mounts[0].path, "/");
+	assert_string_equal(m.mounts[0].type, "ext4");
+	assert_string_equal(m.mounts[2].path, "/mnt/with space\\");
+	assert_string_equal(m.mounts[2].type, "fuse.sshfs");
+	assert_true(host_mount_by_id(&m, 23) == &m.mounts[1]);
+	assert_true(host_mount_by_id(&m, 99) == NULL);
 	host_mounts_free(&m);
 
 	parse(&m, "");
-	CHECK_EQ(m.count, 0);
+	assert_int_equal(m.count, 0);
 	host_mounts_free(&m);
 
-	CHECK_EQ(host_mounts_read(&m), 0);
-	CHECK(m.count > 0);
+	assert_int_equal(host_mounts_read(&m), 0);
+	assert_true(m.count > 0);
 	host_mounts_free(&m);
 }
 
-static void test_types(void)
+static void test_types(void **state)
 {
-	static const char *const never[] = {"proc",  "sysfs", "cgroup", "cgroup2",  "devtmpfs",   "devpts",  "debugfs", "bpf",
-					    "nsfs",  "mqueue", "pstore", "tracefs", "securityfs", "configfs", "fusectl",
+	static const char *const never[] = {"proc",	  "sysfs",    "cgroup",	     "cgroup2",	 "devtmpfs",
+					    "devpts",	  "debugfs",  "bpf",	     "nsfs",	 "mqueue",
+					    "pstore",	  "tracefs",  "securityfs",  "configfs", "fusectl",
 					    "fuse.lxcfs", "efivarfs", "binfmt_misc", ""};
 
 	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
-		CHECK(!host_fs_is_real(never[i]));
-	CHECK(host_fs_is_real("ext4") && host_fs_is_real("tmpfs") && host_fs_is_real("fuse.sshfs"));
+		assert_false(host_fs_is_real(never[i]));
+	assert_true(host_fs_is_real("ext4"));
+	assert_true(host_fs_is_real("tmpfs"));
+	assert_true(host_fs_is_real("fuse.sshfs"));
+}
+
+static void test_limits(void **state)
+{
+	assert_true(host_memory() > 1 << 20);
+	assert_true(host_cpus() >= 1);
 }
 
 int main(void)
 {
-	test_mounts();
-	test_types();
-	CHECK(host_memory() > 1 << 20);
-	CHECK(host_cpus() >= 1);
-	return 0;
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_mounts),
+		cmocka_unit_test(test_types),
+		cmocka_unit_test(test_limits),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,10 +4,11 @@
  */
 #include <elf.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "abi/layout.h"
-#include "check.h"
+#include "unit.h"
 #include "fakevm.h"
 #include "vmm/image.h"
 
@@ -52,35 +53,37 @@ static int load(struct vm *vm, const struct file *f, size_t size)
 	const char *why = NULL;
 	const int err = image_load(vm, f, size, UM_RAM_BASE, &info, &why);
 
-	CHECK(err == 0 || why != NULL);
+	assert_true(err == 0 || why != NULL);
 	return err;
 }
 
-static void test_good(struct vm *vm)
+static void test_good(void **state)
 {
+	struct vm *vm = *state;
 	const struct file f = good();
 	struct image_info info;
 	const char *why;
 	uint64_t v[2];
 
-	CHECK_EQ(image_load(vm, &f, sizeof(f), UM_RAM_BASE, &info, &why), 0);
-	CHECK_EQ(info.start, UM_GPA_KERNEL);
-	CHECK_EQ(info.end, UM_GPA_KERNEL + 0x3000);
-	CHECK_EQ(info.entry, UM_RAM_BASE + UM_GPA_KERNEL + 0x40);
+	assert_int_equal(image_load(vm, &f, sizeof(f), UM_RAM_BASE, &info, &why), 0);
+	assert_int_equal(info.start, UM_GPA_KERNEL);
+	assert_int_equal(info.end, UM_GPA_KERNEL + 0x3000);
+	assert_int_equal(info.entry, UM_RAM_BASE + UM_GPA_KERNEL + 0x40);
 	memcpy(v, vm->ram + UM_GPA_KERNEL + offsetof(struct file, data), sizeof(v));
-	CHECK_EQ(v[0], UM_RAM_BASE + UM_GPA_KERNEL + 0x1234);
-	CHECK_EQ(v[1], UM_RAM_BASE + UM_GPA_KERNEL + 0x40);
+	assert_int_equal(v[0], UM_RAM_BASE + UM_GPA_KERNEL + 0x1234);
+	assert_int_equal(v[1], UM_RAM_BASE + UM_GPA_KERNEL + 0x40);
 }
 
-static void test_refused(struct vm *vm)
+static void test_refused(void **state)
 {
+	struct vm *vm = *state;
 	struct file f;
 
 #define REFUSED(change, error)                                                                                         \
 	do {                                                                                                           \
 		f = good();                                                                                            \
 		change;                                                                                                \
-		CHECK_EQ(load(vm, &f, sizeof(f)), error);                                                              \
+		assert_int_equal(load(vm, &f, sizeof(f)), error);                                                      \
 	} while (0)
 
 	REFUSED(f.eh.e_ident[0] = 0, -ENOEXEC);
@@ -116,8 +119,9 @@ static void test_refused(struct vm *vm)
 }
 
 /* Every truncation ends in an error or a load, never outside the buffer (ASan watches). */
-static void test_truncated(struct vm *vm)
+static void test_truncated(void **state)
 {
+	struct vm *vm = *state;
 	const struct file f = good();
 
 	for (size_t size = 0; size < sizeof(f); size++) {
@@ -126,19 +130,33 @@ static void test_truncated(struct vm *vm)
 		const char *why;
 
 		memcpy(copy, &f, size);
-		CHECK(image_load(vm, copy, size, UM_RAM_BASE, &info, &why) < 0);
+		assert_true(image_load(vm, copy, size, UM_RAM_BASE, &info, &why) < 0);
 		free(copy);
 	}
 }
 
-int main(void)
+static int setup(void **state)
 {
-	struct vm vm;
+	static struct vm vm;
 
 	fakevm_init(&vm, RAM);
-	test_good(&vm);
-	test_refused(&vm);
-	test_truncated(&vm);
-	fakevm_deinit(&vm);
+	*state = &vm;
 	return 0;
+}
+
+static int teardown(void **state)
+{
+	fakevm_deinit(*state);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_truncated),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
 }

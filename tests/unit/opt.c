@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "check.h"
+#include "unit.h"
 #include "runtime/opt.h"
 
 struct seen {
@@ -17,7 +17,7 @@ struct seen {
 
 static const char *set_flag(void *ctx, const char *value)
 {
-	CHECK(value == NULL);
+	assert_true(value == NULL);
 	((struct seen *)ctx)->flags++;
 	return NULL;
 }
@@ -52,72 +52,93 @@ static int parse(struct seen *seen, const char *a, const char *b, const char *c)
 	return opt_parse("cmd", table, seen, argc, (char **)(uintptr_t)argv);
 }
 
-static void test_parse(void)
+static void test_parse(void **state)
 {
 	struct seen s;
 
-	CHECK_EQ(parse(&s, NULL, NULL, NULL), 1);
-	CHECK_EQ(parse(&s, "prog", "--flag", NULL), 1);
-	CHECK_EQ(s.flags, 0);
-	CHECK_EQ(parse(&s, "--flag", "-ff", "prog"), 3);
-	CHECK_EQ(s.flags, 3);
-	CHECK_EQ(parse(&s, "--value", "x", "prog"), 3);
-	CHECK(strcmp(s.value, "x") == 0);
-	CHECK_EQ(parse(&s, "--value=", "prog", NULL), 2);
-	CHECK(strcmp(s.value, "") == 0);
-	CHECK_EQ(parse(&s, "-fvx", "prog", NULL), 2);
-	CHECK(s.flags == 1 && strcmp(s.value, "x") == 0);
-	CHECK_EQ(parse(&s, "-v", "-f", "prog"), 3);
-	CHECK(s.flags == 0 && strcmp(s.value, "-f") == 0);
-	CHECK_EQ(parse(&s, "--optional", "prog", NULL), 2);
-	CHECK(strcmp(s.optional, "default") == 0);
-	CHECK_EQ(parse(&s, "--optional=a,b", "prog", NULL), 2);
-	CHECK(strcmp(s.optional, "a,b") == 0);
-	CHECK_EQ(parse(&s, "--", "--flag", NULL), 2);
-	CHECK_EQ(s.flags, 0);
-	CHECK_EQ(parse(&s, "-", NULL, NULL), 1);
+	assert_int_equal(parse(&s, NULL, NULL, NULL), 1);
+	assert_int_equal(parse(&s, "prog", "--flag", NULL), 1);
+	assert_int_equal(s.flags, 0);
+	assert_int_equal(parse(&s, "--flag", "-ff", "prog"), 3);
+	assert_int_equal(s.flags, 3);
+	assert_int_equal(parse(&s, "--value", "x", "prog"), 3);
+	assert_string_equal(s.value, "x");
+	assert_int_equal(parse(&s, "--value=", "prog", NULL), 2);
+	assert_string_equal(s.value, "");
+	assert_int_equal(parse(&s, "-fvx", "prog", NULL), 2);
+	assert_int_equal(s.flags, 1);
+	assert_string_equal(s.value, "x");
+	assert_int_equal(parse(&s, "-v", "-f", "prog"), 3);
+	assert_int_equal(s.flags, 0);
+	assert_string_equal(s.value, "-f");
+	assert_int_equal(parse(&s, "--optional", "prog", NULL), 2);
+	assert_string_equal(s.optional, "default");
+	assert_int_equal(parse(&s, "--optional=a,b", "prog", NULL), 2);
+	assert_string_equal(s.optional, "a,b");
+	assert_int_equal(parse(&s, "--", "--flag", NULL), 2);
+	assert_int_equal(s.flags, 0);
+	assert_int_equal(parse(&s, "-", NULL, NULL), 1);
 
-	CHECK_EQ(parse(&s, "--fla", NULL, NULL), -1);
-	CHECK_EQ(parse(&s, "--flags", NULL, NULL), -1);
-	CHECK_EQ(parse(&s, "--flag=x", NULL, NULL), -1);
-	CHECK_EQ(parse(&s, "--value", NULL, NULL), -1);
-	CHECK_EQ(parse(&s, "-v", NULL, NULL), -1);
-	CHECK_EQ(parse(&s, "-x", NULL, NULL), -1);
-	CHECK_EQ(parse(&s, "--value=bad", NULL, NULL), -1);
-	CHECK_EQ(parse(&s, "--=x", NULL, NULL), -1);
+	assert_int_equal(parse(&s, "--fla", NULL, NULL), -1);
+	assert_int_equal(parse(&s, "--flags", NULL, NULL), -1);
+	assert_int_equal(parse(&s, "--flag=x", NULL, NULL), -1);
+	assert_int_equal(parse(&s, "--value", NULL, NULL), -1);
+	assert_int_equal(parse(&s, "-v", NULL, NULL), -1);
+	assert_int_equal(parse(&s, "-x", NULL, NULL), -1);
+	assert_int_equal(parse(&s, "--value=bad", NULL, NULL), -1);
+	assert_int_equal(parse(&s, "--=x", NULL, NULL), -1);
 }
 
-static void test_sizes(void)
+static void test_sizes(void **state)
 {
 	unsigned long long v = 7;
 
-	CHECK(opt_size("1024", &v) && v == 1024);
-	CHECK(opt_size("4k", &v) && v == 4096);
-	CHECK(opt_size("512M", &v) && v == 512ull << 20);
-	CHECK(opt_size("2GiB", &v) && v == 2ull << 30);
-	CHECK(opt_size("1tb", &v) && v == 1ull << 40);
+	assert_true(opt_size("1024", &v));
+	assert_int_equal(v, 1024);
+	assert_true(opt_size("4k", &v));
+	assert_int_equal(v, 4096);
+	assert_true(opt_size("512M", &v));
+	assert_true(v == 512ull << 20);
+	assert_true(opt_size("2GiB", &v));
+	assert_true(v == 2ull << 30);
+	assert_true(opt_size("1tb", &v));
+	assert_true(v == 1ull << 40);
 	v = 7;
-	CHECK(!opt_size("", &v) && !opt_size("M", &v) && !opt_size("-1", &v) && !opt_size("1X", &v) && !opt_size("1MM", &v));
-	CHECK(!opt_size("99999999999999999999", &v) && !opt_size("99999999999T", &v) && !opt_size(" 1", &v));
-	CHECK_EQ(v, 7);
+	assert_false(opt_size("", &v));
+	assert_false(opt_size("M", &v));
+	assert_false(opt_size("-1", &v));
+	assert_false(opt_size("1X", &v));
+	assert_false(opt_size("1MM", &v));
+	assert_false(opt_size("99999999999999999999", &v));
+	assert_false(opt_size("99999999999T", &v));
+	assert_false(opt_size(" 1", &v));
+	assert_int_equal(v, 7);
 }
 
-static void test_numbers(void)
+static void test_numbers(void **state)
 {
 	unsigned long v = 7;
 
-	CHECK(opt_number("0", 5, &v) && v == 0);
-	CHECK(opt_number("5", 5, &v) && v == 5);
+	assert_true(opt_number("0", 5, &v));
+	assert_int_equal(v, 0);
+	assert_true(opt_number("5", 5, &v));
+	assert_int_equal(v, 5);
 	v = 7;
-	CHECK(!opt_number("6", 5, &v) && !opt_number("", 5, &v) && !opt_number("+1", 5, &v) && !opt_number("1 ", 5, &v));
-	CHECK(!opt_number("99999999999999999999999", ULONG_MAX, &v));
-	CHECK_EQ(v, 7);
+	assert_false(opt_number("6", 5, &v));
+	assert_false(opt_number("", 5, &v));
+	assert_false(opt_number("+1", 5, &v));
+	assert_false(opt_number("1 ", 5, &v));
+	assert_false(opt_number("99999999999999999999999", ULONG_MAX, &v));
+	assert_int_equal(v, 7);
 }
 
 int main(void)
 {
-	test_parse();
-	test_sizes();
-	test_numbers();
-	return 0;
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_parse),
+		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_numbers),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

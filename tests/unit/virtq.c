@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "check.h"
+#include "unit.h"
 #include "fakevm.h"
 #include "vmm/virtq.h"
 
@@ -27,8 +27,8 @@ static void setup(struct fixture *f, unsigned int size)
 	gpa_t cursor = 0x1000;
 
 	fakevm_init(&f->vm, RAM);
-	CHECK_EQ(virtq_place(&f->q, size, &cursor, RAM), 0);
-	CHECK_EQ(virtq_init(&f->vq, &f->vm, &f->q), 0);
+	assert_int_equal(virtq_place(&f->q, size, &cursor, RAM), 0);
+	assert_int_equal(virtq_init(&f->vq, &f->vm, &f->q), 0);
 	f->desc = (struct virtq_desc *)(f->vm.ram + f->q.desc);
 	f->avail = (struct virtq_avail *)(f->vm.ram + f->q.avail);
 	f->used = (struct virtq_used *)(f->vm.ram + f->q.used);
@@ -48,67 +48,68 @@ static void good_chain(struct fixture *f)
 	f->desc[2] = (struct virtq_desc){0xa000, 64, VIRTQ_DESC_F_WRITE, 77};
 }
 
-static void test_good(void)
+static void test_good(void **state)
 {
 	struct fixture f;
 	char buf[200];
 
 	setup(&f, SIZE);
-	CHECK_EQ(virtq_pop(&f.vq, &f.chain), 0);
+	assert_int_equal(virtq_pop(&f.vq, &f.chain), 0);
 	good_chain(&f);
 	memcpy(f.vm.ram + 0x8000, "abcd", 4);
 	memcpy(f.vm.ram + 0x9000, "efgh", 4);
 	for (int round = 0; round < 100000; round++) { /* wraps the 16-bit indices */
 		offer(&f, 0);
-		CHECK_EQ(virtq_pop(&f.vq, &f.chain), 1);
-		CHECK_EQ(virtq_pop(&f.vq, &f.chain), 0);
+		assert_int_equal(virtq_pop(&f.vq, &f.chain), 1);
+		assert_int_equal(virtq_pop(&f.vq, &f.chain), 0);
 		virtq_push(&f.vq, f.chain.head, 7);
-		CHECK(virtq_publish(&f.vq));
-		CHECK_EQ(f.used->idx, (uint16_t)(round + 1));
+		assert_true(virtq_publish(&f.vq));
+		assert_int_equal(f.used->idx, (uint16_t)(round + 1));
 	}
-	CHECK_EQ(f.chain.out_count, 2);
-	CHECK_EQ(f.chain.in_count, 1);
-	CHECK_EQ(f.chain.out_bytes, 104);
-	CHECK_EQ(f.chain.in_bytes, 64);
-	CHECK_EQ(f.used->ring[0].len, 7);
-	CHECK_EQ(virtq_chain_read(&f.chain, 2, buf, sizeof(buf)), 102);
-	CHECK(memcmp(buf, "cdefgh", 6) == 0);
-	CHECK_EQ(virtq_chain_write(&f.chain, 60, "0123456", 7), 4);
-	CHECK(memcmp(f.vm.ram + 0xa000 + 60, "0123", 4) == 0);
-	CHECK_EQ(f.vm.ram[0xa000 + 64], 0);
+	assert_int_equal(f.chain.out_count, 2);
+	assert_int_equal(f.chain.in_count, 1);
+	assert_int_equal(f.chain.out_bytes, 104);
+	assert_int_equal(f.chain.in_bytes, 64);
+	assert_int_equal(f.used->ring[0].len, 7);
+	assert_int_equal(virtq_chain_read(&f.chain, 2, buf, sizeof(buf)), 102);
+	assert_memory_equal(buf, "cdefgh", 6);
+	assert_int_equal(virtq_chain_write(&f.chain, 60, "0123456", 7), 4);
+	assert_memory_equal(f.vm.ram + 0xa000 + 60, "0123", 4);
+	assert_int_equal(f.vm.ram[0xa000 + 64], 0);
 	fakevm_deinit(&f.vm);
 }
 
-static void test_notifications(void)
+static void test_notifications(void **state)
 {
 	struct fixture f;
 
 	setup(&f, SIZE);
 	good_chain(&f);
-	CHECK(!virtq_suppress(&f.vq, VIRTQ_QUIET));
-	CHECK_EQ(f.used->flags, VIRTQ_USED_F_NO_NOTIFY);
+	assert_false(virtq_suppress(&f.vq, VIRTQ_QUIET));
+	assert_int_equal(f.used->flags, VIRTQ_USED_F_NO_NOTIFY);
 	offer(&f, 0);
-	CHECK(virtq_suppress(&f.vq, VIRTQ_LOUD));
-	CHECK_EQ(f.used->flags, 0);
-	CHECK_EQ(virtq_pop(&f.vq, &f.chain), 1);
-	CHECK(!virtq_suppress(&f.vq, VIRTQ_LOUD));
-	CHECK(!virtq_publish(&f.vq));
+	assert_true(virtq_suppress(&f.vq, VIRTQ_LOUD));
+	assert_int_equal(f.used->flags, 0);
+	assert_int_equal(virtq_pop(&f.vq, &f.chain), 1);
+	assert_false(virtq_suppress(&f.vq, VIRTQ_LOUD));
+	assert_false(virtq_publish(&f.vq));
 	virtq_push(&f.vq, f.chain.head, 0);
 	f.avail->flags = VIRTQ_AVAIL_F_NO_INTERRUPT;
-	CHECK(!virtq_publish(&f.vq));
-	CHECK_EQ(f.used->idx, 1);
+	assert_false(virtq_publish(&f.vq));
+	assert_int_equal(f.used->idx, 1);
 	fakevm_deinit(&f.vm);
 }
 
 static void expect_fault(struct fixture *f, const char *what)
 {
-	CHECK_EQ(virtq_pop(&f->vq, &f->chain), -EPROTO);
-	CHECK(f->vq.fault && strstr(f->vq.fault, what));
-	CHECK_EQ(virtq_pop(&f->vq, &f->chain), -EPROTO);
+	assert_int_equal(virtq_pop(&f->vq, &f->chain), -EPROTO);
+	assert_true(f->vq.fault);
+	assert_true(strstr(f->vq.fault, what));
+	assert_int_equal(virtq_pop(&f->vq, &f->chain), -EPROTO);
 	fakevm_deinit(&f->vm);
 }
 
-static void test_malformed(void)
+static void test_malformed(void **state)
 {
 	struct fixture f;
 
@@ -168,13 +169,13 @@ static void test_malformed(void)
 	good_chain(&f);
 	for (int i = 0; i < SIZE; i++) {
 		offer(&f, 0);
-		CHECK_EQ(virtq_pop(&f.vq, &f.chain), 1);
+		assert_int_equal(virtq_pop(&f.vq, &f.chain), 1);
 	}
 	offer(&f, 0);
 	expect_fault(&f, "in flight");
 }
 
-static void test_init(void)
+static void test_init(void **state)
 {
 	struct fixture f;
 	struct um_boot_queue q;
@@ -182,25 +183,28 @@ static void test_init(void)
 	gpa_t cursor = RAM - 64;
 
 	setup(&f, SIZE);
-	CHECK_EQ(virtq_place(&q, SIZE, &cursor, RAM), -ENOSPC);
-	CHECK_EQ(cursor, RAM - 64);
+	assert_int_equal(virtq_place(&q, SIZE, &cursor, RAM), -ENOSPC);
+	assert_int_equal(cursor, RAM - 64);
 	q = f.q;
 	q.size = 6;
-	CHECK_EQ(virtq_init(&vq, &f.vm, &q), -EINVAL);
+	assert_int_equal(virtq_init(&vq, &f.vm, &q), -EINVAL);
 	q = f.q;
 	q.desc++;
-	CHECK_EQ(virtq_init(&vq, &f.vm, &q), -EINVAL);
+	assert_int_equal(virtq_init(&vq, &f.vm, &q), -EINVAL);
 	q = f.q;
 	q.used = RAM - 8;
-	CHECK_EQ(virtq_init(&vq, &f.vm, &q), -EINVAL);
+	assert_int_equal(virtq_init(&vq, &f.vm, &q), -EINVAL);
 	fakevm_deinit(&f.vm);
 }
 
 int main(void)
 {
-	test_good();
-	test_notifications();
-	test_malformed();
-	test_init();
-	return 0;
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_notifications),
+		cmocka_unit_test(test_malformed),
+		cmocka_unit_test(test_init),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }
