@@ -8,6 +8,7 @@
 #include <gk/direct.h>
 #include <gk/fpu.h>
 #include <gk/mm.h>
+#include <gk/printk.h>
 #include <gk/string.h>
 #include <gk/syscall.h>
 #include <gk/task.h>
@@ -30,7 +31,8 @@ struct switch_frame {
 
 void load_mm(struct mm *mm)
 {
-	mm_switch(mm);
+	if (mm_switch(mm))
+		panic("an address space cannot be loaded");
 	this_cpu()->fp_task = NULL;
 }
 

@@ -316,6 +316,7 @@ static void end_fatal(struct user_backend *ub)
 		[FATAL_HOST_MEMORY] = "the host has no memory left for guest RAM",
 		[FATAL_MAP] = "the host refused a mapping",
 		[FATAL_CARRIER] = "the host refused a thread",
+		[FATAL_SPACE] = "the host refused a process",
 	};
 	uint32_t why = ub->ctl->fatal_why;
 	uint64_t v[5];

@@ -191,6 +191,7 @@ enum ctl_fatal {
 	FATAL_HOST_MEMORY, /* SIGBUS: the host has no memory for guest RAM */
 	FATAL_MAP,	   /* the host refused a mapping */
 	FATAL_CARRIER,	   /* the host refused a thread */
+	FATAL_SPACE,	   /* the host refused processes: a vCPU cannot load its table */
 	FATAL_COUNT,
 };
 
@@ -230,11 +231,13 @@ struct ctl {
 	uint32_t space_lock __attribute__((aligned(64))); /* mutex: binding and releasing */
 	uint32_t blank_seq;				  /* futex: a space became blank */
 	uint32_t blank_waiters;
-	uint32_t reserved4;
+	uint32_t refused;	 /* the host gave no process or thread lately: idle spaces are taken, not waited for */
 	uint64_t use_count;
 	uint64_t blank[CTL_MAX_SPACES / 64]; /* a bit for each space in SPACE_BLANK; who clears it has it */
 	uint32_t forever;		     /* always 0: a place to sleep for good */
 	uint32_t log_lock;
+	uint32_t carrier_waiters; /* keepers that the host has refused a thread: spaces to be cleaned end */
+	uint32_t reserved5;
 
 	uint32_t log_head, log_tail; /* free-running; head is the writer's */
 	uint8_t log[CTL_LOG_BYTES];

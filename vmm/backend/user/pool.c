@@ -16,7 +16,7 @@
 #define POOL_TARGET_MIN 2
 #define POOL_TARGET_MAX 8
 #define BIRTH_TRIES 1000
-#define FAILURES_MAX 8 /* then wait until something asks again */
+#define RETRY_NS 50000000 /* after the host has refused a process or a thread */
 
 void pool_create(struct user_backend *ub, unsigned int index)
 {
@@ -41,11 +41,10 @@ static void collect_one(struct user_backend *ub, unsigned int index)
 	if (pid > 0) {
 		atomic_store(&rec->pid, pid);
 		rec->state = REC_LIVE;
-		ub->failures = 0;
 		__atomic_store_n(&ub->ctl->space[index].pid, (uint32_t)pid, __ATOMIC_RELEASE);
 	} else {
 		rec->state = REC_EMPTY;
-		ub->failures++;
+		__atomic_store_n(&ub->ctl->refused, 1, __ATOMIC_RELAXED);
 		__atomic_store_n(&ub->ctl->state[index], SPACE_EMPTY, __ATOMIC_RELAXED);
 	}
 }
@@ -97,11 +96,34 @@ static void size_pool(struct user_backend *ub)
 	__atomic_store_n(&ub->ctl->pool_low, ub->pool_target / 2 + 1, __ATOMIC_RELAXED);
 }
 
+/*
+ * Has the host refused something lately? Then the spaces there are have to do; those that wait for one ask again all the
+ * time, so now and then it is tried anew.
+ */
+static bool refused(struct user_backend *ub)
+{
+	uint64_t now = user_now_ns();
+
+	if (!__atomic_load_n(&ub->ctl->refused, __ATOMIC_RELAXED)) {
+		ub->retry_ns = 0;
+		return false;
+	}
+	if (!ub->retry_ns)
+		ub->retry_ns = now + RETRY_NS;
+	if (now < ub->retry_ns)
+		return true;
+	ub->retry_ns = 0;
+	__atomic_store_n(&ub->ctl->refused, 0, __ATOMIC_RELAXED);
+	return false;
+}
+
 static void top_up(struct user_backend *ub)
 {
 	unsigned int have = available(ub), asked = 0;
 
-	for (unsigned int i = 1; i < ub->max_spaces && have < ub->pool_target && ub->failures < FAILURES_MAX; i++) {
+	if (have >= ub->pool_target || refused(ub))
+		return;
+	for (unsigned int i = 1; i < ub->max_spaces && have < ub->pool_target; i++) {
 		if (ub->space[i].state != REC_EMPTY)
 			continue;
 		pool_create(ub, i);
@@ -131,7 +153,6 @@ void pool_run(struct user_backend *ub)
 	pool_collect(ub);
 	size_pool(ub);
 	top_up(ub);
-	ub->failures = 0;
 }
 
 static void bury(struct user_backend *ub, unsigned int index)

@@ -17,7 +17,7 @@
 #define ROUND_MIN_NS 20000
 #define NS_PER_S 1000000000ull
 
-static uint64_t now_ns(void)
+uint64_t user_now_ns(void)
 {
 	struct timespec ts;
 
@@ -115,15 +115,15 @@ static void *timer_main(void *arg)
 	while (!atomic_load(&ub->stop)) {
 		seq = __atomic_load_n(&ub->ctl->timer_seq, __ATOMIC_SEQ_CST);
 		forward_kicks(ub);
-		earliest = scan(ub, now_ns());
+		earliest = scan(ub, user_now_ns());
 		/* Pairs with timer_cover(): it stores a deadline, then loads timer_armed. */
 		__atomic_exchange_n(&ub->ctl->timer_armed, earliest, __ATOMIC_SEQ_CST);
-		again = scan(ub, now_ns());
+		again = scan(ub, user_now_ns());
 		if (again < earliest) {
 			nanosleep(&pause, NULL);
 			continue;
 		}
-		round = affinity_round(ub, now_ns());
+		round = affinity_round(ub, user_now_ns());
 		__atomic_store_n(&ub->ctl->idle, round == NO_DEADLINE, __ATOMIC_RELAXED);
 		earliest = round < earliest ? round : earliest;
 		ts.tv_sec = (time_t)(earliest / NS_PER_S);

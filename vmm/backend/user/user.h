@@ -52,7 +52,7 @@ struct user_backend {
 	bool own_pid_ns;
 	unsigned int max_spaces;
 	unsigned int pool_target;
-	unsigned int failures; /* spaces that could not be made, in a row */
+	uint64_t retry_ns; /* the host refuses processes: none is asked for before this time */
 	struct space_rec space[CTL_MAX_SPACES];
 	struct affinity affinity;
 	pthread_t timer;
@@ -102,6 +102,8 @@ int pool_child_died(struct user_backend *ub, pid_t pid, int wait_status);
 void pool_kill_all(struct user_backend *ub);
 
 /* timer.c */
+/* CLOCK_MONOTONIC, which deadlines are on. */
+uint64_t user_now_ns(void);
 int timer_start(struct user_backend *ub);
 void timer_stop(struct user_backend *ub);
 /* See struct backend.interrupt. */

@@ -23,8 +23,14 @@
 #define WARM_MAX 16	  /* blank spaces that keep their shadow */
 #define WARM_MAPS_MAX 500 /* larger shadows are cheaper to make anew than to compare */
 
-#define BIND_TRIES 100 /* waits of BIND_WAIT_NS for a blank space */
-#define BIND_WAIT_NS 20000000
+#define BIND_WAIT_NS 20000000 /* for a blank space, then look again */
+#define BIND_TRIES 100	      /* a new table can be refused */
+#define LOAD_TRIES 3000	      /* a vCPU that cannot load its table cannot go on */
+
+#define CARRIER_WAIT_NS 5000000
+#define CARRIER_TRIES 2000
+
+#define FLUSH_WAIT_NS 10000000
 
 struct host_stack {
 	void *sp;
@@ -87,20 +93,18 @@ static void arrive(struct ctl_vcpu *vc, struct ctl_space *sp)
 		shadow_validate(sp);
 }
 
-static void spawn_here(uint32_t v)
+/* Makes the carrier of vCPU @v in this space; negative errno. */
+static int spawn_here(uint32_t v)
 {
 	struct carrier_self *me = slot(v);
 	struct ctl_space *sp = self()->space;
-	int ret;
 
 	if (sp->carrier[v].tid)
-		return;
+		return 0;
 	me->vcpu = &CTL->vcpu[v];
 	me->space = sp;
 	me->space_index = self()->space_index;
-	ret = spawn_carrier((uint8_t *)me + SLOT_SIZE, &sp->carrier[v].tid, me);
-	if (ret < 0)
-		fatal(FATAL_CARRIER, v, 0, 0, 0, (uint64_t)-ret);
+	return spawn_carrier((uint8_t *)me + SLOT_SIZE, &sp->carrier[v].tid, me);
 }
 
 /* First code of a carrier, on its signal stack. Returns when the vCPU comes to it in the middle of a hypercall. */
@@ -227,15 +231,16 @@ static void bind_to(uint32_t i, uint64_t root, uint64_t family)
 	xchg(&CTL->root[i], root);
 }
 
-/* Under space_lock. Sends the least recently used idle space to its keeper for cleaning. */
+/* Under space_lock. Sends the least recently used idle space to its keeper for cleaning, if no blank one comes anyway. */
 static void reclaim(void)
 {
+	bool refused = READ_ONCE(CTL->refused);
 	int victim = -1;
 	uint64_t root;
 
 	for (uint32_t i = 1; i < CTL->max_spaces; i++) {
-		if (CTL->state[i] == SPACE_EMPTY || CTL->state[i] == SPACE_DIRTY)
-			return; /* one comes anyway */
+		if (!refused && (CTL->state[i] == SPACE_EMPTY || CTL->state[i] == SPACE_DIRTY))
+			return;
 		if (CTL->state[i] == SPACE_BOUND && !READ_ONCE(CTL->space[i].active) &&
 		    (victim < 0 || CTL->space[i].last_use < CTL->space[victim].last_use))
 			victim = (int)i;
@@ -251,14 +256,14 @@ static void reclaim(void)
 	keeper_command(&CTL->space[victim], KEEPER_CLEAN);
 }
 
-/* Under space_lock, which it may drop. */
-static int bind_locked(uint64_t root, uint64_t family)
+/* Under space_lock, which it may drop. -1: no space to be had, @tries times. */
+static int bind_locked(uint64_t root, uint64_t family, int tries)
 {
 	struct host_timespec ts = {0, BIND_WAIT_NS};
 	uint32_t seq;
 	int i;
 
-	for (int tries = 0; tries < BIND_TRIES; tries++) {
+	for (; tries; tries--) {
 		i = find(root);
 		if (i >= 0)
 			return i;
@@ -286,7 +291,7 @@ long space_bind(uint64_t root, uint64_t family)
 	if (!root || (root & ~ROOT_MASK) || root >= CTL->ram_bytes)
 		return -EINVAL;
 	mutex_lock(&CTL->space_lock, 0);
-	i = bind_locked(root, family);
+	i = bind_locked(root, family, BIND_TRIES);
 	mutex_unlock(&CTL->space_lock, 0);
 	return i < 0 ? -EAGAIN : i + 1;
 }
@@ -350,7 +355,7 @@ long space_release(uint64_t cr3)
 }
 
 /* Finds the space for @cr3 and marks it active, rebinding the root if it has lost its space. */
-static int activate(uint64_t cr3)
+static int activate(const struct ctl_vcpu *vc, uint64_t cr3)
 {
 	uint64_t root = cr3 & ROOT_MASK;
 	int i = find(cr3);
@@ -362,9 +367,10 @@ static int activate(uint64_t cr3)
 		fetch_add(&CTL->space[i].active, -1);
 	}
 	mutex_lock(&CTL->space_lock, 0);
-	i = bind_locked(root, 0);
-	if (i >= 0)
-		fetch_add(&CTL->space[i].active, 1);
+	i = bind_locked(root, 0, LOAD_TRIES);
+	if (i < 0)
+		fatal(FATAL_SPACE, vc->index, 0, root, 0, 0);
+	fetch_add(&CTL->space[i].active, 1);
 	mutex_unlock(&CTL->space_lock, 0);
 	return i;
 }
@@ -377,9 +383,7 @@ long space_load(struct ctl_vcpu *vc, uint64_t cr3, bool flush, uint64_t *result)
 	int i;
 
 	*result = 0;
-	i = activate(cr3);
-	if (i < 0)
-		return (long)(*result = (uint64_t)-EAGAIN);
+	i = activate(vc, cr3);
 	to = &CTL->space[i];
 	if (to == me->space) {
 		fetch_add(&to->active, -1);
@@ -410,6 +414,7 @@ long space_load(struct ctl_vcpu *vc, uint64_t cr3, bool flush, uint64_t *result)
 
 static void flush_other(struct ctl_space *sp, uint64_t start, uint64_t len, uint32_t kind)
 {
+	struct host_timespec ts = {0, FLUSH_WAIT_NS};
 	uint32_t seq, done;
 
 	mutex_lock(&sp->q_lock, 0);
@@ -422,11 +427,12 @@ static void flush_other(struct ctl_space *sp, uint64_t start, uint64_t len, uint
 	if (!__atomic_load_n(&sp->active, __ATOMIC_SEQ_CST))
 		return;
 	keeper_command(sp, KEEPER_DRAIN);
-	for (;;) {
+	/* Looks again now and then: a space that is left at this moment may be cleaned and end, and its keeper with it. */
+	while (__atomic_load_n(&sp->active, __ATOMIC_SEQ_CST)) {
 		done = load_acquire(&sp->q_done);
 		if ((int32_t)(done - seq) >= 0)
 			return;
-		host_wait(&sp->q_done, done);
+		host_futex(&sp->q_done, FUTEX_WAIT_, done, &ts, 0);
 	}
 }
 
@@ -463,7 +469,7 @@ void space_flush_all(struct ctl_vcpu *vc)
 
 static void clean(struct ctl_space *sp, uint32_t index)
 {
-	if (count_blank(0) >= CTL->pool_max || sp->uses >= USES_MAX) {
+	if (count_blank(0) >= CTL->pool_max || sp->uses >= USES_MAX || READ_ONCE(CTL->carrier_waiters)) {
 		WRITE_ONCE(CTL->state[index], SPACE_EXITING);
 		host3(HOST_exit_group, 0, 0, 0);
 	}
@@ -477,11 +483,48 @@ static void clean(struct ctl_space *sp, uint32_t index)
 	make_blank(index, 0);
 }
 
+/* Ends a space that nobody is in, so that the host has threads for another. */
+static void make_room(void)
+{
+	bool found = false;
+
+	mutex_lock(&CTL->space_lock, 0);
+	WRITE_ONCE(CTL->refused, 1);
+	for (uint32_t i = 1; i < CTL->max_spaces && !found; i++) {
+		found = CTL->state[i] == SPACE_BLANK && take(i);
+		if (found)
+			send_to_clean(i);
+	}
+	if (!found)
+		reclaim();
+	mutex_unlock(&CTL->space_lock, 0);
+}
+
+/* A vCPU waits for its carrier: the host's limit on threads is no reason to give up as long as others have some. */
+static void spawn_waited_for(struct ctl_space *sp, uint32_t v)
+{
+	struct host_timespec ts = {0, CARRIER_WAIT_NS};
+	int ret = spawn_here(v);
+
+	if (ret >= 0)
+		return;
+	fetch_add(&CTL->carrier_waiters, 1);
+	for (int tries = 0; ret < 0; tries++) {
+		if (ret != -EAGAIN || tries == CARRIER_TRIES)
+			fatal(FATAL_CARRIER, v, 0, 0, 0, (uint64_t)-ret);
+		make_room();
+		shadow_drain(sp);
+		host_futex(&CTL->forever, FUTEX_WAIT_, 0, &ts, 0);
+		ret = spawn_here(v);
+	}
+	fetch_add(&CTL->carrier_waiters, -1);
+}
+
 static void spawn_wanted(struct ctl_space *sp)
 {
 	for (uint32_t w = 0; w < 2; w++)
 		for (uint32_t bits = xchg(&sp->spawn_want[w], 0); bits; bits &= bits - 1)
-			spawn_here(w * 32 + (uint32_t)__builtin_ctz(bits));
+			spawn_waited_for(sp, w * 32 + (uint32_t)__builtin_ctz(bits));
 	request(CTL_REQ_SPACES); /* the new thread wants its CPU */
 }
 
@@ -494,8 +537,14 @@ void keeper_start(uint32_t index)
 	self()->vcpu = NULL;
 	self()->space = sp;
 	self()->space_index = index;
-	for (uint32_t v = 0; v < n; v++)
-		spawn_here(v);
+	for (uint32_t v = 0; v < n; v++) {
+		int ret = spawn_here(v);
+
+		if (ret < 0 && index == CTL_HOME)
+			fatal(FATAL_CARRIER, v, 0, 0, 0, (uint64_t)-ret);
+		if (ret < 0)
+			WRITE_ONCE(CTL->refused, 1); /* those that are wanted are made when they are */
+	}
 	if (index != CTL_HOME && CTL->populate_end > CTL->populate_start)
 		host3(HOST_madvise, (long)(UM_RAM_BASE + CTL->populate_start),
 		      (long)(CTL->populate_end - CTL->populate_start), HOST_MADV_POPULATE_READ);
