@@ -6,6 +6,7 @@
  */
 #include <gk/cred.h>
 #include <gk/errno.h>
+#include <gk/fs.h>
 #include <gk/string.h>
 #include <gk/syscall.h>
 #include <gk/uaccess.h>
@@ -196,6 +197,22 @@ SYSCALL4(rt_tgsigqueueinfo, s32, tgid, s32, tid, int, sig, const struct siginfo 
 	return err ? err : signal_thread(tgid, tid, sig, &info);
 }
 
+/* What to signal: a pidfd or, older than these, an open directory /proc/PID. */
+static struct pid *signal_target(int fd)
+{
+	struct pid *pid = pidfd_pid(fd);
+	struct file *f;
+
+	if (!IS_ERR(pid))
+		return pid;
+	f = fd_get(fd);
+	if (f) {
+		pid = proc_dir_pid(f);
+		file_put(f);
+	}
+	return pid;
+}
+
 SYSCALL4(pidfd_send_signal, int, fd, int, sig, const struct siginfo __user *, uinfo, u32, flags)
 {
 	struct siginfo info;
@@ -206,7 +223,7 @@ SYSCALL4(pidfd_send_signal, int, fd, int, sig, const struct siginfo __user *, ui
 
 	if (flags)
 		return -EINVAL;
-	pid = pidfd_pid(fd);
+	pid = signal_target(fd);
 	if (IS_ERR(pid))
 		return PTR_ERR(pid);
 	p = find_get_process(pid->nr);

@@ -3,6 +3,7 @@
  * kill, tkill, tgkill, pidfd_send_signal: whom they reach, who may, and threads: which one takes a signal, what one that kills
  * does to all.
  */
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -109,6 +110,34 @@ static void test_pidfd(void)
 	CHECK_ERR(syscall(SYS_pidfd_send_signal, fd, SIGKILL, &info, 0), EINVAL);
 	CHECK_ERR(syscall(SYS_pidfd_send_signal, 0x7ffffff, 0, NULL, 0), EBADF);
 	CHECK_OK(syscall(SYS_pidfd_send_signal, fd, SIGTERM, &info, 0));
+	CHECK_EQ(wait_for(pid), 128 + SIGTERM);
+	CHECK_ERR(syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0), ESRCH);
+	close(fd);
+}
+
+/* A directory of /proc does for pidfd_send_signal(), but only a process's, and only for that. */
+static void test_proc_directory(void)
+{
+	const pid_t pid = sleeper();
+	char path[64];
+	int fd, other;
+
+	snprintf(path, sizeof(path), "/proc/%d", pid);
+	fd = (int)CHECK_OK(open(path, O_RDONLY | O_DIRECTORY));
+	CHECK_OK(syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0));
+	CHECK_ERR(syscall(SYS_pidfd_getfd, fd, 0, 0), EBADF);
+	other = (int)CHECK_OK(open(path, O_PATH | O_DIRECTORY));
+	CHECK_ERR(syscall(SYS_pidfd_send_signal, other, 0, NULL, 0), EBADF);
+	close(other);
+	snprintf(path, sizeof(path), "/proc/%d/task/%d", pid, pid);
+	other = (int)CHECK_OK(open(path, O_RDONLY | O_DIRECTORY));
+	CHECK_ERR(syscall(SYS_pidfd_send_signal, other, 0, NULL, 0), EBADF);
+	close(other);
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	other = (int)CHECK_OK(open(path, O_RDONLY | O_DIRECTORY));
+	CHECK_ERR(syscall(SYS_pidfd_send_signal, other, 0, NULL, 0), EBADF);
+	close(other);
+	CHECK_OK(syscall(SYS_pidfd_send_signal, fd, SIGTERM, NULL, 0));
 	CHECK_EQ(wait_for(pid), 128 + SIGTERM);
 	CHECK_ERR(syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0), ESRCH);
 	close(fd);
@@ -295,6 +324,7 @@ int main(void)
 	test_kill();
 	test_thread_calls();
 	test_pidfd();
+	test_proc_directory();
 	test_permission();
 	test_choice();
 	test_group_death();

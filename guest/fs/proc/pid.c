@@ -491,6 +491,11 @@ static const struct inode_ops dir_inode_ops = {.lookup = pid_dir_lookup, .setatt
 static const struct file_ops pid_dir_ops = {.llseek = generic_llseek, .iterate = pid_dir_iterate};
 static const struct pid_entry pid_dir_entry = {"", S_IFDIR | 0555, NULL, NULL, &dir_inode_ops, &pid_dir_ops, 0};
 
+struct pid *proc_dir_pid(const struct file *f)
+{
+	return f->ops == &pid_dir_ops && !proc_i(f->inode)->thread ? pid_get(proc_i(f->inode)->pid) : ERR_PTR(-EBADF);
+}
+
 /* Gives @d the directory of @t (reference consumed). */
 static int add_pid_dir(struct super *sb, struct dentry *d, struct task *t, bool thread)
 {

@@ -261,6 +261,8 @@ struct task *find_get_task(s32 tid);
 struct process *find_get_process(s32 pid);
 /* What a pidfd stands for, with a reference; ERR_PTR(-EBADF): @fd is none. */
 struct pid *pidfd_pid(int fd);
+/* The same for an open directory /proc/PID, which pidfd_send_signal() takes as well (fs/proc/pid.c). */
+struct pid *proc_dir_pid(const struct file *f);
 /* Walks: calls @fn under task_lock for each live task/process; stops when it returns non-zero and returns that. */
 int for_each_process_do(int (*fn)(struct process *p, void *arg), void *arg);
 /* The first process/task with number >= @from (reference), for /proc listings. */
