@@ -134,6 +134,10 @@ static void test_statfs(void)
 	CHECK(a.f_bfree <= a.f_blocks);
 	CHECK_ERR(statfs("none", &a), ENOENT);
 	CHECK_ERR(fstatfs(-1, &a), EBADF);
+	/* There are programs in the root, or we would not be here. */
+	CHECK_OK(statfs("/", &a));
+	CHECK(a.f_blocks > a.f_bfree);
+	CHECK(a.f_bfree >= a.f_bavail);
 	CHECK_OK(statfs("/proc", &a));
 	CHECK_EQ(a.f_type, 0x9fa0);
 	close(fd);

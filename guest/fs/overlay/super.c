@@ -93,12 +93,22 @@ void ovl_origin_del(struct super *sb, u64 upper_ino)
 
 /* ---- super block ---- */
 
+/*
+ * What can be written is the upper layer's. What the lower one holds is there as well: without it an empty upper layer would
+ * make a full tree look empty.
+ */
 static int ovl_statfs(struct super *sb, struct statfs64 *st)
 {
-	struct super *upper = ovl_sb(sb)->upper->sb;
+	struct super *upper = ovl_sb(sb)->upper->sb, *lower = ovl_sb(sb)->lower->sb;
 	const int err = upper->ops->statfs(upper, st);
+	struct statfs64 below;
 
 	st->f_type = OVERLAY_MAGIC;
+	if (!err && !lower->ops->statfs(lower, &below) && below.f_blocks > below.f_bfree) {
+		st->f_blocks += (below.f_blocks - below.f_bfree) * below.f_frsize / st->f_frsize;
+		if (below.f_files > below.f_ffree)
+			st->f_files += below.f_files - below.f_ffree;
+	}
 	return err;
 }
 
