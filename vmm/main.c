@@ -114,11 +114,17 @@ static void stop_when_written(struct vmm *v)
 static void end_ready(void *ctx, uint32_t events)
 {
 	struct vmm *v = ctx;
+	char text[256];
 
 	(void)events;
 	loop_forget(&v->loop, &v->end);
 	console_notify(v->console);
 	v->ending = true;
+	if (!(v->spec->features & UM_FEAT_QUIET)) {
+		v->vm.backend->poll(&v->vm); /* the guest's last words first */
+		v->vm.backend->describe(&v->vm, text, sizeof(text));
+		vm_log(&v->vm, text, strlen(text));
+	}
 	if (v->vm.end_reason[0])
 		tell_launcher(v, VMM_NOTE_ERROR, v->vm.end_reason);
 	/*
@@ -229,7 +235,6 @@ static void clock_set_ready(void *ctx, uint32_t events)
 static void guest_exited(void *ctx, int wait_status)
 {
 	struct vmm *v = ctx;
-
 	vm_end(&v->vm, control_exit_status(wait_status), NULL);
 }
 

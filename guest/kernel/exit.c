@@ -77,6 +77,7 @@ static void end_sandbox(u32 status)
 		wait_event_until(&init_process->wait_child, !for_each_process_do(is_other, NULL), MIN(limit, ktime_mono() + NSEC_PER_SEC / 10));
 	}
 	sync_all();
+	pr_debug("%llu system calls\n", (unsigned long long)account_syscalls());
 	control_report_exit(status);
 }
 

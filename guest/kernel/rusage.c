@@ -112,6 +112,29 @@ void account_thread_exit(struct task *t)
 
 	task_acct(t, &a);
 	acct_add(&t->process->acct_dead, &a);
+	this_cpu()->entries_of_dead += t->acct_entries;
+	t->acct_entries = 0;
+}
+
+static int add_entries(struct process *p, void *arg)
+{
+	u64 *sum = arg;
+	struct task *t;
+
+	list_for_each_entry(t, &p->threads, thread_link)
+		*sum += t->acct_entries;
+	return 0;
+}
+
+u64 account_syscalls(void)
+{
+	struct cpu *c;
+	u64 sum = 0;
+
+	for_each_process_do(add_entries, &sum);
+	for_each_cpu(c)
+		sum += c->entries_of_dead - c->user_events;
+	return sum;
 }
 
 void account_reap(struct process *parent, struct process *child)

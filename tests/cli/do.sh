@@ -49,6 +49,14 @@ is "arguments" "$(run -- printf '%s|' a '' 'b c' '*')" 'a||b c|*|'
 is "cpus" "$(run --cpus 3 -- nproc)" 3
 is "umask" "$(umask 027; run -- sh -c umask)" 0027
 
+# --debug counts: 5000 reads and writes are system calls, most of which are not trapped.
+run --debug -- dd if=/dev/zero of=/dev/null bs=1 count=5000 status=none || fail "dd"
+all=$(sed -n 's/.* \([0-9]*\) system calls$/\1/p' err); trapped=$(sed -n 's/.* \([0-9]*\) trapped system calls.*/\1/p' err)
+[ "$all" -ge 10000 ] && [ "$all" -lt 20000 ] && [ "$trapped" -lt 1000 ] || fail "counts: $(cat err)"
+run --debug -- "$BUILD/tests/sys/direct_sites" 1000 || fail "direct_sites: $(cat err)"
+trapped=$(sed -n 's/.* \([0-9]*\) trapped system calls.*/\1/p' err)
+[ "$trapped" -lt 1000 ] || fail "patched sites trap: $(cat err)"
+
 # Streams.
 head -c 3000000 /dev/urandom >in
 run -- cat <in >out; cmp in out || fail "file to file"

@@ -65,6 +65,9 @@ struct backend {
 	/* Work the backend asked for through its doorbell (pool refill...). Control thread. */
 	void (*poll)(struct vm *vm);
 
+	/* What running the guest has cost so far, as one line for people. Any thread after create(). */
+	void (*describe)(const struct vm *vm, char *text, size_t size);
+
 	/* Kills every process of the backend and frees everything. Idempotent; accepts a half-built backend. */
 	void (*destroy)(struct vm *vm);
 };

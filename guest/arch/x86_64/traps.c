@@ -139,6 +139,7 @@ void do_user_event(struct pt_regs *regs, u32 event)
 	u64 cr2 = pvcs->cr2;
 
 	account_enter(current);
+	this_cpu()->user_events++;
 	if (vector == PVM_VEC_INTR)
 		return; /* exit_to_user() looks at what is pending */
 	if (unlikely(in_direct_stub(regs))) {

@@ -39,6 +39,8 @@ u64 process_cpu_ns(struct process *p);
 void account_thread_exit(struct task *t);
 /* The zombie @child is reaped: what it and its children used goes to the children of @parent. task_lock held. */
 void account_reap(struct process *parent, struct process *child);
+/* System calls of all programs since the start, however they came in. Takes task_lock; others may be running. */
+u64 account_syscalls(void);
 /* exec and exit: remember the largest resident size. */
 void account_maxrss(struct task *t);
 

@@ -351,6 +351,29 @@ static void user_poll(struct vm *vm)
 		end_shutdown(ub);
 }
 
+/* The counters are the guest's to overwrite: nothing is decided by them. */
+static void user_describe(const struct vm *vm, char *text, size_t size)
+{
+	const struct user_backend *ub = user_of(vm);
+	uint64_t traps = 0, faults = 0, events = 0, kicks = 0, handovers = 0, halts = 0;
+
+	for (unsigned int i = 0; i < vm->ncpus; i++) {
+		const struct ctl_vcpu *vc = &ub->ctl->vcpu[i];
+
+		traps += __atomic_load_n(&vc->syscalls, __ATOMIC_RELAXED);
+		faults += __atomic_load_n(&vc->faults, __ATOMIC_RELAXED);
+		events += __atomic_load_n(&vc->events, __ATOMIC_RELAXED);
+		kicks += __atomic_load_n(&vc->kicks, __ATOMIC_RELAXED);
+		handovers += __atomic_load_n(&vc->handovers, __ATOMIC_RELAXED);
+		halts += __atomic_load_n(&vc->halts, __ATOMIC_RELAXED);
+	}
+	snprintf(text, size,
+		 "user backend: %llu trapped system calls, %llu page faults, %llu events for the guest, %llu kicks, %llu "
+		 "hand-overs, %llu halts",
+		 (unsigned long long)traps, (unsigned long long)faults, (unsigned long long)events, (unsigned long long)kicks,
+		 (unsigned long long)handovers, (unsigned long long)halts);
+}
+
 const struct backend backend_user = {
 	.name = "user",
 	.probe = user_probe,
@@ -361,5 +384,6 @@ const struct backend backend_user = {
 	.bell = user_bell,
 	.child_died = user_child_died,
 	.poll = user_poll,
+	.describe = user_describe,
 	.destroy = user_destroy,
 };
