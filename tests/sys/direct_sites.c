@@ -14,8 +14,8 @@
 
 /* Sites in text of their own; each is long f(long arg). */
 __asm__(".text\n.balign 4096\n.globl sites_start\nsites_start:\n"
-	"site_mov: mov $39, %eax\nsyscall\nret\n.balign 16\n"                          /* getpid */
-	"site_xor: xor %eax, %eax\nsyscall\ncmp $-4096, %rax\nret\n.balign 32\n"        /* read(fd, ...) */
+	".skip 16, 0xcc\nsite_mov: mov $39, %eax\nsyscall\nret\n.balign 16\n"          /* getpid */
+	".skip 8, 0xcc\nsite_xor: xor %eax, %eax\nsyscall\ncmp $-4096, %rax\nret\n.balign 16\n" /* read(fd, ...) */
 	"site_lead: mov $14, %eax\nxor %edx, %edx\nmov $8, %r10d\nsyscall\nret\n.balign 16\n" /* rt_sigprocmask */
 	"site_stack: push %rdi\npush %rdi\nmov %rdi, %rax\nmov 0x8(%rsp), %r9\nsyscall\npop %rdi\npop %rdi\nret\n.balign 16\n"
 	"site_r8: mov $39, %r8d\nmov %r8d, %eax\nsyscall\nret\n.balign 16\n"           /* mov with a prefix: no site */
@@ -23,10 +23,12 @@ __asm__(".text\n.balign 4096\n.globl sites_start\nsites_start:\n"
 	"site_inside: movabs $0x48050f00000027b8, %rax\nret\n.balign 16\n"         /* looks like one */
 	"site_inside_xor: mov $0x050fc031, %eax\nret\n.balign 32\n"
 	"site_join: test %edi, %edi\nmov $39, %eax\nje 1f\nmov $110, %eax\n1: mov %esi, %edx\nsyscall\nret\n.balign 16\n"
+	".balign 4096\n.skip 4090, 0x90\n"
+	"site_border: mov $39, %eax\nsyscall\nret\n"                                 /* ends in the next page */
 	".balign 4096\n"
 	".globl sites_end\nsites_end:\n");
 extern char sites_start[], sites_end[], site_mov[], site_xor[], site_lead[], site_stack[], site_r8[], site_into[],
-	site_inside[], site_inside_xor[], site_join[];
+	site_inside[], site_inside_xor[], site_join[], site_border[];
 
 static long call(const void *site, long rdi, long rsi, long rdx, long rax)
 {
@@ -62,6 +64,7 @@ static void shapes(void)
 		CHECK_EQ(call(site_inside_xor, 0, 0, 0, 0), 0x050fc031);
 		CHECK_EQ(call(site_join, 0, 0, 0, 0), getpid());
 		CHECK_EQ(call(site_join, 1, 0, 0, 0), getppid());
+		CHECK_EQ(call(site_border, 0, 0, 0, 0), getpid());
 	}
 }
 
@@ -78,6 +81,7 @@ static void original_bytes(void)
 	p[1] = SYS_getppid; /* and may be changed */
 	CHECK_EQ(call(site_mov, 0, 0, 0, 0), getppid());
 	p[1] = SYS_getpid;
+	CHECK(!memcmp(site_border, mov, 5));
 	CHECK_OK(mprotect(sites_start, size, PROT_READ | PROT_EXEC));
 	CHECK_EQ(call(site_mov, 0, 0, 0, 0), getpid());
 }
@@ -89,7 +93,7 @@ static void mapped_twice(void)
 
 	image = mmap(NULL, 1 << 20, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
 	CHECK(image != MAP_FAILED);
-	for (size_t i = 0; i + 4096 <= 1 << 20 && !at; i += 4096) {
+	for (size_t i = (size_t)(site_mov - sites_start); i + 4096 <= 1 << 20 && !at; i += 4096) {
 		unsigned char seen = 1;
 
 		/* Not past the end of the file. */
@@ -149,8 +153,24 @@ static void in_children(void)
 	}
 }
 
-int main(void)
+/* Many calls from each site that can be patched: tests/cli/do.sh counts how many of them were trapped. */
+static void many_calls(int count)
 {
+	for (int i = 0; i < count; i++) {
+		CHECK_EQ(call(site_mov, 0, 0, 0, 0), getpid());
+		CHECK_EQ(call(site_xor, -1, 0, 1, 0), -EBADF);
+		CHECK_EQ(call(site_lead, 0, 0, 5, 0), 0);
+		CHECK_EQ(call(site_stack, SYS_getppid, 0, 0, 0), getppid());
+		CHECK_EQ(call(site_border, 0, 0, 0, 0), getpid());
+	}
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1) {
+		many_calls(atoi(argv[1]));
+		return 0;
+	}
 	shapes();
 	in_children();
 	mapped_twice();

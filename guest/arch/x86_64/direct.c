@@ -7,7 +7,9 @@
  * which together with the untouched 0f 05 is `jmp *0x050fhhll`: an indirect jump through a table at DIRECT_TABLE, from any
  * address, so that one twin serves every process. What stood there (the lead) moves to the stub. Where there is only
  * `xor %eax,%eax`, its two bytes become a short jump to padding behind an unconditional ret, where the seven bytes are
- * written. The 0f 05 stays a valid instruction: restarts (RIP - 2) and jumps straight to it trap as ever.
+ * written. The 0f 05 stays a valid instruction: restarts (RIP - 2) and jumps straight to it trap as ever. Its 05 may be the
+ * first byte of the next page (that is so where glibc 2.36 opens files for itself): who maps one page without the other, or
+ * changes that byte alone, has cut an instruction in half anyhow.
  *
  * Every site has a slot: an entry of the table (the same for all), a stub in kernel memory, and in each process a return
  * address (direct_mm.ret[], reached through GS: struct cpu.direct_ret, which mm_switch() sets). The slot of a page belongs to one address in a
@@ -318,8 +320,11 @@ static void make_stub(u32 slot, const u8 *lead, u32 len)
 }
 _Static_assert(LEAD_MAX + 6 + 5 <= STUB_BYTES, "a stub has room for the longest lead");
 
-/* The next syscall instruction at or after @i, or PAGE_SIZE. */
-static u32 next_syscall(const u8 *text, u32 i)
+/*
+ * The next syscall instruction at or after @i, or PAGE_SIZE. @beyond is the first byte of the next page, if that is known: the
+ * last instruction may end with it.
+ */
+static u32 next_syscall(const u8 *text, u32 i, u8 beyond)
 {
 	while (i + 1 < PAGE_SIZE) {
 		const u8 *p = memchr(text + i, 0x0f, PAGE_SIZE - 1 - i);
@@ -330,15 +335,15 @@ static u32 next_syscall(const u8 *text, u32 i)
 			return (u32)(p - text);
 		i = (u32)(p - text) + 1;
 	}
-	return PAGE_SIZE;
+	return i < PAGE_SIZE && text[PAGE_SIZE - 1] == 0x0f && beyond == 0x05 ? PAGE_SIZE - 1 : PAGE_SIZE;
 }
 
 /* Patches @text (a copy) and fills @t. @first: slot of the first site. Returns the number of sites. */
-static u32 patch_page(u8 *text, struct twin *t, u32 first)
+static u32 patch_page(u8 *text, u8 beyond, struct twin *t, u32 first)
 {
 	u32 n = 0;
 
-	for (u32 i = next_syscall(text, 0); i < PAGE_SIZE; i = next_syscall(text, i + 2)) {
+	for (u32 i = next_syscall(text, 0, beyond); i < PAGE_SIZE; i = next_syscall(text, i + 2, beyond)) {
 		u32 lead = lead_length(text, i), pad;
 
 		if (n == SITES_MAX || first + n == NR_SLOTS)
@@ -360,9 +365,9 @@ static u32 patch_page(u8 *text, struct twin *t, u32 first)
 	return n;
 }
 
-static bool has_sites(const u8 *text)
+static bool has_sites(const u8 *text, u8 beyond)
 {
-	for (u32 i = next_syscall(text, 0); i < PAGE_SIZE; i = next_syscall(text, i + 2)) {
+	for (u32 i = next_syscall(text, 0, beyond); i < PAGE_SIZE; i = next_syscall(text, i + 2, beyond)) {
 		if (lead_length(text, i) || is_xor_site(text, i))
 			return true;
 	}
@@ -372,7 +377,7 @@ static bool has_sites(const u8 *text)
 /*
  * Makes @copy the twin of @p: patched, or (no sites) the same. Consumes @copy. direct_lock held.
  */
-static void twin_make(struct page *p, struct page *copy)
+static void twin_make(struct page *p, struct page *copy, u8 beyond)
 {
 	struct twin *t = kzalloc(sizeof(*t));
 
@@ -382,7 +387,7 @@ static void twin_make(struct page *p, struct page *copy)
 		return;
 	}
 	memcpy(page_address(copy), page_address(p), PAGE_SIZE);
-	t->nr_sites = patch_page(page_address(copy), t, next_slot);
+	t->nr_sites = patch_page(page_address(copy), beyond, t, next_slot);
 	t->first_slot = next_slot;
 	next_slot += t->nr_sites;
 	t->page = copy;
@@ -397,6 +402,12 @@ static struct twin *twin_of(struct page *p)
 	return __atomic_load_n((struct twin **)&p->extra, __ATOMIC_ACQUIRE);
 }
 
+/* The first byte behind page p[i], or 0 if that is not among the @n. */
+static u8 byte_behind(struct page **p, u32 i, u32 n)
+{
+	return i + 1 < n && p[i + 1]->index == p[i]->index + 1 ? *(const u8 *)page_address(p[i + 1]) : 0;
+}
+
 /*
  * Scans pages of one chunk of a file. If there is a site in any, all get twins, even without sites: they lie in RAM as they lie
  * in the file, so that one host mapping covers them.
@@ -408,7 +419,7 @@ static void twin_group(struct page **p, u32 n)
 	bool any = false;
 
 	for (u32 i = 0; i < n; i++)
-		any = any || has_sites(page_address(p[i]));
+		any = any || has_sites(page_address(p[i]), byte_behind(p, i, n));
 	if (any)
 		block = alloc_page_run(span, GFP_USER | GFP_NOWAIT);
 	spin_lock(&direct_lock);
@@ -419,7 +430,7 @@ static void twin_group(struct page **p, u32 n)
 			continue;
 		}
 		get_page(block + (p[i]->index - p[0]->index));
-		twin_make(p[i], block + (p[i]->index - p[0]->index));
+		twin_make(p[i], block + (p[i]->index - p[0]->index), byte_behind(p, i, n));
 	}
 	spin_unlock(&direct_lock);
 	for (u32 i = 0; block && i < span; i++)
