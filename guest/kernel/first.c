@@ -4,6 +4,7 @@
  * configured identity, opens its standard descriptors and executes the program. What goes wrong is said on its stderr, as a
  * shell would: exit status 127 when the program is not found, 126 when it cannot be executed.
  */
+#include <gk/acct.h>
 #include <gk/cred.h>
 #include <gk/errno.h>
 #include <gk/exec.h>
@@ -80,6 +81,7 @@ static void set_limits(void)
 		hard = *end == ':' ? strtoull(end + 1, &end, 10) : soft;
 		current->process->rlim[num] = (struct rlimit){ soft, hard };
 	}
+	itimers_new_process(current->process);
 }
 
 static u32 count_numbers(const char *s)
