@@ -243,6 +243,8 @@ static int exit_status(struct launcher *l)
 			msg_error("%s", l->error);
 		return si.si_status;
 	}
+	if (si.si_status == SIGKILL)
+		return msg_error("the VMM was killed by signal 9: by hand, or the host is short of memory (or a ulimit -t)");
 	if (si.si_status == SIGSYS)
 		return msg_error(
 			"the VMM made a system call that is not on its list and was killed; this is a bug in umbra");

@@ -70,7 +70,6 @@ static const struct rule control_thread[] = {
 	{SYS_timerfd_settime, "clock page: next correction; noticing that the clock was set"},
 	{SYS_ioctl, "the terminal's modes are restored when the launcher was killed", .arg = 1, .mask = ~0u,
 	 .value = TCSETS},
-	{SYS_clock_nanosleep, "a space that died before the template could tell its number"},
 	{SYS_wait4, "spaces that died"},
 	{SYS_kill, "the end: spaces are killed (the PID namespace bounds it)"},
 	{SYS_tgkill, "kicks"},

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <fcntl.h>
 
 #include "user.h"
@@ -221,6 +222,30 @@ err:
 	return ret;
 }
 
+/*
+ * Has one of our processes died before the control thread hears of that by itself? Returns why the guest cannot start, or
+ * 0.
+ */
+static int early_death(struct user_backend *ub)
+{
+	const int ret = template_check(ub);
+	int status;
+	pid_t pid;
+
+	if (ret < 0 && ret != -EAGAIN)
+		return ret;
+	while ((pid = waitpid(-1, &status, WNOHANG | __WALL)) > 0) {
+		/* If it knows itself why, it has said so before it went. */
+		const int why = pid == ub->template_pid ? template_check(ub) : -EAGAIN;
+
+		if (why < 0 && why != -EAGAIN)
+			return why;
+		if (pool_child_died(ub, pid, status) < 0)
+			return -ECHILD;
+	}
+	return 0;
+}
+
 /* Waits until the home space has its carriers. */
 static int wait_home(struct user_backend *ub)
 {
@@ -231,8 +256,8 @@ static int wait_home(struct user_backend *ub)
 	for (int ms = 0; ms < HOME_TIMEOUT_MS; ms++) {
 		/* Fetched as in user_poll(): who finds a bit set does not ring again. */
 		__atomic_exchange_n(&ub->ctl->requests, 0, __ATOMIC_SEQ_CST);
-		ret = template_check(ub);
-		if (ret < 0 && ret != -EAGAIN)
+		ret = early_death(ub);
+		if (ret)
 			return ret;
 		pool_collect(ub);
 		if (ub->space[CTL_HOME].announced)
@@ -322,6 +347,16 @@ static void end_fatal(struct user_backend *ub)
 	uint64_t v[5];
 
 	memcpy(v, ub->ctl->fatal, sizeof(v));
+	if (why == FATAL_MAP || why == FATAL_CARRIER) {
+		vm_end(ub->vm, VM_EXIT_FAILURE, "%s: %s%s", sentence[why], strerror((int)v[4]),
+		       why == FATAL_CARRIER ? " (see ulimit -u and the limit of processes of the cgroup)"
+					    : " (see ulimit -v, and sysctl vm.max_map_count)");
+		return;
+	}
+	if (why == FATAL_HOST_MEMORY) {
+		vm_end(ub->vm, VM_EXIT_FAILURE, "%s (see --memory, and the memory limit of the cgroup)", sentence[why]);
+		return;
+	}
 	vm_end(ub->vm, VM_EXIT_FAILURE, "%s (vcpu %llu, vector %llu, address %#llx, rip %#llx, error %#llx)",
 	       why < FATAL_COUNT && sentence[why] ? sentence[why] : "the switcher gave up", (unsigned long long)v[0],
 	       (unsigned long long)v[1], (unsigned long long)v[2], (unsigned long long)v[3], (unsigned long long)v[4]);

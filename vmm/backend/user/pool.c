@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -15,7 +16,6 @@
 
 #define POOL_TARGET_MIN 2
 #define POOL_TARGET_MAX 8
-#define BIRTH_TRIES 1000
 #define RETRY_NS 50000000 /* after the host has refused a process or a thread */
 
 void pool_create(struct user_backend *ub, unsigned int index)
@@ -30,6 +30,8 @@ void pool_create(struct user_backend *ub, unsigned int index)
 	__atomic_store_n(&ub->chan->want[index], 1, __ATOMIC_RELEASE);
 }
 
+static void bury_early(struct user_backend *ub, unsigned int index, pid_t pid);
+
 static void collect_one(struct user_backend *ub, unsigned int index)
 {
 	struct space_rec *rec = &ub->space[index];
@@ -42,6 +44,7 @@ static void collect_one(struct user_backend *ub, unsigned int index)
 		atomic_store(&rec->pid, pid);
 		rec->state = REC_LIVE;
 		__atomic_store_n(&ub->ctl->space[index].pid, (uint32_t)pid, __ATOMIC_RELEASE);
+		bury_early(ub, index, pid);
 	} else {
 		rec->state = REC_EMPTY;
 		__atomic_store_n(&ub->ctl->refused, 1, __ATOMIC_RELAXED);
@@ -174,37 +177,69 @@ static bool expected(const struct user_backend *ub, unsigned int index, int wait
 	       __atomic_load_n(&ub->ctl->state[index], __ATOMIC_RELAXED) == SPACE_EXITING;
 }
 
-static void end_by_death(struct user_backend *ub, unsigned int index, pid_t pid, int wait_status)
+/* "was killed by signal 9 (Killed)" and the like. */
+static void describe_end(int wait_status, char *text, size_t size)
 {
-	int sig = WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0;
+	const int sig = WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0;
 
-	if (sig)
-		vm_end(ub->vm, VM_EXIT_FAILURE, "space %u (pid %d) was killed by signal %d (%s)", index, (int)pid, sig,
-		       sig == SIGSYS ? "a host call off the list" : strsignal(sig));
+	if (sig == SIGKILL)
+		snprintf(text, size, "was killed by signal 9: by hand, or the host is short of memory (or a ulimit -t)");
+	else if (sig)
+		snprintf(text, size, "was killed by signal %d (%s)", sig,
+			 sig == SIGSYS ? "a host call off the list" : strsignal(sig));
 	else
-		vm_end(ub->vm, VM_EXIT_FAILURE, "space %u (pid %d) ended by itself (status %d)", index, (int)pid,
-		       WEXITSTATUS(wait_status));
+		snprintf(text, size, "ended by itself (status %d)", WEXITSTATUS(wait_status));
 }
 
-/* -1: none. A space can die before the template has told us its number, which it does at once. */
-static int find_space(struct user_backend *ub, pid_t pid)
+static void end_by_death(struct user_backend *ub, unsigned int index, pid_t pid, int wait_status)
 {
-	const struct timespec pause = {.tv_nsec = 100000};
+	char how[120];
 
-	for (int tries = 0; tries < BIRTH_TRIES; tries++) {
-		bool creating = false;
+	describe_end(wait_status, how, sizeof(how));
+	vm_end(ub->vm, VM_EXIT_FAILURE, "space %u (pid %d) %s", index, (int)pid, how);
+}
 
-		pool_collect(ub);
-		for (unsigned int i = 0; i < ub->max_spaces; i++) {
-			if (ub->space[i].state == REC_LIVE && atomic_load(&ub->space[i].pid) == pid)
-				return (int)i;
-			creating |= ub->space[i].state == REC_CREATING;
-		}
-		if (!creating)
-			break;
-		nanosleep(&pause, NULL);
+/* -1: none. */
+static int find_space(const struct user_backend *ub, pid_t pid)
+{
+	for (unsigned int i = 0; i < ub->max_spaces; i++) {
+		if (ub->space[i].state == REC_LIVE && atomic_load(&ub->space[i].pid) == pid)
+			return (int)i;
 	}
 	return -1;
+}
+
+static bool any_creating(const struct user_backend *ub)
+{
+	for (unsigned int i = 0; i < ub->max_spaces; i++) {
+		if (ub->space[i].state == REC_CREATING)
+			return true;
+	}
+	return false;
+}
+
+/* The template has told us the number of a space that may be dead already. */
+static void bury_early(struct user_backend *ub, unsigned int index, pid_t pid)
+{
+	for (unsigned int i = 0; i < ub->nr_early; i++) {
+		const int status = ub->early[i].wait_status;
+
+		if (ub->early[i].pid != pid)
+			continue;
+		ub->early[i] = ub->early[--ub->nr_early];
+		bury(ub, index);
+		end_by_death(ub, index, pid, status);
+		return;
+	}
+}
+
+static void template_died(struct user_backend *ub, int wait_status)
+{
+	char how[120];
+
+	ub->template_pid = 0;
+	describe_end(wait_status, how, sizeof(how));
+	vm_end(ub->vm, VM_EXIT_FAILURE, "the process that makes spaces %s", how);
 }
 
 int pool_child_died(struct user_backend *ub, pid_t pid, int wait_status)
@@ -212,12 +247,15 @@ int pool_child_died(struct user_backend *ub, pid_t pid, int wait_status)
 	int index;
 
 	if (pid == ub->template_pid) {
-		ub->template_pid = 0;
-		vm_end(ub->vm, VM_EXIT_FAILURE, "the template process died (wait status %#x)",
-		       (unsigned int)wait_status);
+		template_died(ub, wait_status);
 		return -1;
 	}
+	pool_collect(ub);
 	index = find_space(ub, pid);
+	if (index < 0 && any_creating(ub) && ub->nr_early < EARLY_MAX) {
+		ub->early[ub->nr_early].pid = pid;
+		ub->early[ub->nr_early++].wait_status = wait_status;
+	}
 	if (index < 0)
 		return 0;
 	if (expected(ub, (unsigned int)index, wait_status)) {

@@ -194,19 +194,13 @@ static void __attribute__((noreturn)) child(struct user_backend *ub)
 	_exit(1);
 }
 
-int template_check(struct user_backend *ub)
+int template_check(const struct user_backend *ub)
 {
-	uint32_t ready = __atomic_load_n(&ub->chan->ready, __ATOMIC_ACQUIRE);
+	const uint32_t ready = __atomic_load_n(&ub->chan->ready, __ATOMIC_ACQUIRE);
 
 	if (ready == 1)
 		return 0;
-	if (ready)
-		return (int)ready;
-	if (waitpid(ub->template_pid, NULL, WNOHANG) != ub->template_pid)
-		return -EAGAIN;
-	ub->template_pid = 0;
-	ready = __atomic_load_n(&ub->chan->ready, __ATOMIC_ACQUIRE);
-	return ready && ready != 1 ? (int)ready : -ECHILD;
+	return ready ? (int)ready : -EAGAIN;
 }
 
 int template_spawn(struct user_backend *ub)

@@ -24,6 +24,8 @@ struct sock_filter;
 
 enum rec_state { REC_EMPTY, REC_CREATING, REC_LIVE };
 
+#define EARLY_MAX 32
+
 /* What we know ourselves about a space. */
 struct space_rec {
 	enum rec_state state; /* control thread */
@@ -53,6 +55,12 @@ struct user_backend {
 	unsigned int max_spaces;
 	unsigned int pool_target;
 	uint64_t retry_ns; /* the host refuses processes: none is asked for before this time */
+	/* Control thread: dead before the template had told us which spaces they were. */
+	struct {
+		pid_t pid;
+		int wait_status;
+	} early[EARLY_MAX];
+	unsigned int nr_early;
 	struct space_rec space[CTL_MAX_SPACES];
 	struct affinity affinity;
 	pthread_t timer;
@@ -86,7 +94,7 @@ extern const uint8_t switcher_image[], switcher_image_end[];
 /* Forks the template. Returns 0 or a negative errno. Single-threaded. */
 int template_spawn(struct user_backend *ub);
 /* Has it come up? 0, -EAGAIN while it is on its way, or why it has not. */
-int template_check(struct user_backend *ub);
+int template_check(const struct user_backend *ub);
 
 /* pool.c; control thread */
 /* Asks the template for space @index. */
@@ -97,7 +105,10 @@ void pool_submit(struct user_backend *ub);
 void pool_collect(struct user_backend *ub);
 /* The same, and tops the pool up. */
 void pool_run(struct user_backend *ub);
-/* A process has died: 1 ours and expected, 0 not ours, -1 ours and unexpected (the sandbox is ended). */
+/*
+ * A process has died: 1 ours and expected, 0 not ours (or not yet known to be), -1 ours and unexpected (the sandbox is
+ * ended).
+ */
 int pool_child_died(struct user_backend *ub, pid_t pid, int wait_status);
 void pool_kill_all(struct user_backend *ub);
 
