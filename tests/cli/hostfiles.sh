@@ -44,6 +44,17 @@ touch go; wait $pid
 is "replaced while open" "$(cat out)" "$old"
 rm -f ready go
 
+# That holds for one that nobody has read yet. And what is then written under the name goes to the file that has it now.
+echo old >replaced
+run -- sh -c 'exec 3<replaced; touch ready; while [ ! -e go ]; do sleep 0.05; done; cat <&3; echo more >>replaced' >out & pid=$!
+await ready
+echo new >replaced.new; mv replaced.new replaced
+touch go; wait $pid; is "status" $? 0
+is "replaced before it was read" "$(cat out)" old
+is "written to the new one" "$(cat replaced)" "new
+more"
+rm -f ready go
+
 # shared: at once, and locks count on both sides.
 mkdir shared; echo 1 >shared/f
 run --bind "$TMP/shared:/s:shared" -- sh -c '

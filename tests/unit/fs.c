@@ -17,6 +17,7 @@
 
 #include "unit.h"
 #include "fsclient.h"
+#include "vmm/fs/internal.h"
 
 static char root[64];
 static struct fsclient c;
@@ -221,11 +222,11 @@ static void test_names(void **state)
 	assert_int_equal(simple(FUSE_RMDIR, 1, NULL, 0, "sub", NULL), -ENOTEMPTY);
 }
 
-/* The host moves things about; nodes whose descriptor is not held must notice. */
+/* The host moves things about: what has been looked up stays that file, and what is not held must notice. */
 static void test_host_changes(void **state)
 {
-	struct fuse_entry_out dir, file;
-	char from[128], to[128];
+	struct fuse_entry_out dir, file, other;
+	char from[128], to[128], text[8];
 	uint64_t fh;
 
 	snprintf(from, sizeof(from), "%s/d1", root);
@@ -237,9 +238,20 @@ static void test_host_changes(void **state)
 	snprintf(to, sizeof(to), "%s/d1/g", root);
 	assert_int_equal(rename(from, to), 0);
 	host_write("d1/f", "other");
-	assert_int_equal(fsc_open(&c, file.nodeid, O_RDONLY, &fh), -ESTALE);
-	assert_int_equal(fsc_lookup(&c, dir.nodeid, "g", &file), 0);
 	assert_int_equal(fsc_open(&c, file.nodeid, O_RDONLY, &fh), 0);
+	assert_int_equal(fsc_read(&c, file.nodeid, fh, 0, text, sizeof(text)), 3);
+	assert_memory_equal(text, "old", 3);
+	assert_int_equal(fsc_release(&c, file.nodeid, fh), 0);
+	/* To write is meant for the file that has the name now. */
+	assert_int_equal(fsc_open(&c, file.nodeid, O_RDWR, &fh), -ESTALE);
+
+	/* Its descriptor gives way to that of another. */
+	c.fs->max_path_fds = 0;
+	assert_int_equal(fsc_lookup(&c, dir.nodeid, "f", &other), 0);
+	assert_int_equal(fsc_open(&c, file.nodeid, O_RDONLY, &fh), -ESTALE);
+	c.fs->max_path_fds = 100;
+	assert_int_equal(fsc_lookup(&c, dir.nodeid, "g", &file), 0);
+	assert_int_equal(fsc_open(&c, file.nodeid, O_RDWR, &fh), 0);
 	assert_int_equal(fsc_release(&c, file.nodeid, fh), 0);
 	fsc_forget(&c, file.nodeid, 2);
 	assert_int_equal(fsc_open(&c, file.nodeid, O_RDONLY, &fh), -ESTALE);

@@ -34,6 +34,10 @@ int fs_op_open(struct fs_req *req)
 		return -EISDIR;
 	in.flags &= KEPT_FLAGS | O_ACCMODE;
 	if (writable) {
+		/* What is written should reach the file that has the name now: the guest looks again after an -ESTALE. */
+		r = node_in_place(req->fs, req->node);
+		if (r < 0)
+			return r;
 		fd = fs_open_data(req->fs, req->node, (int)((in.flags & KEPT_FLAGS) | O_RDWR));
 		if (fd == -EACCES && (in.flags & O_ACCMODE) == O_WRONLY)
 			fd = fs_open_data(req->fs, req->node, (int)in.flags);

@@ -186,6 +186,15 @@ void node_put(struct fs *fs, struct node *node);
  */
 uint64_t node_intern(struct fs *fs, struct node *parent, const char *name, const struct statx *stx);
 void node_forget(struct fs *fs, uint64_t id, uint64_t nlookup);
+/*
+ * 0: the name by which the busy @node is known still leads to it (or the guest has removed it). -ESTALE: the host has given
+ * the name away. Other errors of the host.
+ */
+int node_in_place(struct fs *fs, struct node *node);
+/* Opens @name in the directory @dirfd with O_PATH, no link followed, no mount point crossed (-EXDEV). Or a negative errno. */
+int node_open_path(int dirfd, const char *name);
+/* The node @id keeps @fd, which is a path descriptor of its file, if it has none yet. @fd is consumed. */
+void node_hold(struct fs *fs, uint64_t id, int fd);
 /* O_PATH descriptor of a busy node, valid as long as it is busy; or a negative errno (-ESTALE: it is not there any
  * more). */
 int node_fd(struct fs *fs, struct node *node);

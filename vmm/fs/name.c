@@ -25,13 +25,37 @@ static int dir_fd(struct fs_req *req)
 	return node_fd(req->fs, req->node);
 }
 
+/*
+ * Looks at @name in @dirfd: *@stx, and in *@fd a path descriptor of the same file. It is kept with the node, so that what
+ * the guest opens after this stays what it is, whatever the host does to the name meanwhile. *@fd is -1 where something
+ * is mounted.
+ */
+static int look_at(int dirfd, const char *name, struct statx *stx, int *fd)
+{
+	int r;
+
+	*fd = node_open_path(dirfd, name);
+	if (*fd == -EXDEV) {
+		*fd = -1;
+		return fs_statx(dirfd, name, stx);
+	}
+	if (*fd < 0)
+		return *fd;
+	r = fs_statx(*fd, "", stx);
+	if (r < 0) {
+		close(*fd);
+		*fd = -1;
+	}
+	return r;
+}
+
 int fs_op_lookup(struct fs_req *req)
 {
 	struct fuse_entry_out out = {0};
 	struct statx stx;
 	size_t pos = 0;
 	const char *name = fs_arg_name(req, &pos);
-	int fd, r;
+	int fd, path_fd, r;
 
 	if (!name)
 		return -EINVAL;
@@ -40,7 +64,7 @@ int fs_op_lookup(struct fs_req *req)
 	fd = dir_fd(req);
 	if (fd < 0)
 		return fd;
-	r = fs_statx(fd, name, &stx);
+	r = look_at(fd, name, &stx, &path_fd);
 	if (r == -ENOENT && !fs_export_has(req->fs, req->node, FS_EXPORT_SHARED)) {
 		out.entry_valid = 1;
 		fs_reply(req, &out, sizeof(out));
@@ -50,10 +74,16 @@ int fs_op_lookup(struct fs_req *req)
 		return r;
 	/* Of what is mounted over a name of the host only a directory to mount on is shown. */
 	if (fs_crosses_mount(req->fs, req->node, &stx) && !S_ISDIR(stx.stx_mode))
-		return -EACCES;
-	r = fs_fill_entry(req->fs, req->node, name, &stx, &out);
-	if (r < 0)
+		r = -EACCES;
+	else
+		r = fs_fill_entry(req->fs, req->node, name, &stx, &out);
+	if (r < 0) {
+		if (path_fd >= 0)
+			close(path_fd);
 		return r;
+	}
+	if (path_fd >= 0)
+		node_hold(req->fs, out.nodeid, path_fd);
 	fs_reply(req, &out, sizeof(out));
 	return 0;
 }

@@ -3,8 +3,9 @@
  * The node table: which files the guest knows, by ids that are never used again.
  *
  * A node remembers where it was last seen (parent and name) and what makes it that file (struct node_key). An O_PATH
- * descriptor is opened when an operation wants one and kept in an LRU; when it has been dropped it is opened again from
- * the parent, one name, and counts only if it still is the same file. A node whose name is gone keeps its descriptor.
+ * descriptor is opened by the look-up, or when an operation wants one, and kept in an LRU; when it has been dropped it is
+ * opened again from the parent, one name, and counts only if it still is the same file. A node whose name is gone keeps
+ * its descriptor.
  *
  * Lock: fs->lock for everything; system calls are made without it on nodes held busy.
  * Invariant: parent chains end at a root and have no cycle; node_fd() depends on it (see adopt()).
@@ -400,21 +401,53 @@ static void evict(struct fs *fs)
 	}
 }
 
-/* Opens @name under @dirfd if it is the file @key. */
-static int open_same(const struct fs *fs, int dirfd, const char *name, const struct node_key *key)
+/* The node keeps @fd. fs->lock held. False: it has one already, @fd is still the caller's. */
+static bool hold(struct fs *fs, struct node *node, int fd)
+{
+	if (node->fd >= 0)
+		return false;
+	node->fd = fd;
+	list_add(&node->lru, &fs->lru);
+	fs->path_fds++;
+	evict(fs);
+	return true;
+}
+
+void node_hold(struct fs *fs, uint64_t id, int fd)
+{
+	struct node *node;
+	bool held;
+
+	pthread_mutex_lock(&fs->lock);
+	node = find_id(fs, id);
+	held = node && hold(fs, node, fd);
+	pthread_mutex_unlock(&fs->lock);
+	if (!held)
+		close(fd);
+}
+
+int node_open_path(int dirfd, const char *name)
 {
 	struct open_how how = {
 		.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS,
 	};
+	/* O_PATH with O_NOFOLLOW opens a symbolic link itself; RESOLVE_NO_SYMLINKS allows that at the end. */
+	const int fd = (int)syscall(SYS_openat2, dirfd, name, &how, sizeof(how));
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* Opens @name under @dirfd if it is the file @key. */
+static int open_same(const struct fs *fs, int dirfd, const char *name, const struct node_key *key)
+{
 	struct node_key found;
 	struct statx stx;
 	int fd, r;
 
-	/* O_PATH with O_NOFOLLOW opens a symbolic link itself; RESOLVE_NO_SYMLINKS allows that at the end. */
-	fd = (int)syscall(SYS_openat2, dirfd, name, &how, sizeof(how));
+	fd = node_open_path(dirfd, name);
 	if (fd < 0)
-		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == EXDEV ? -ESTALE : -errno;
+		return fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP || fd == -EXDEV ? -ESTALE : fd;
 	r = fs_statx(fd, "", &stx);
 	if (r == 0) {
 		found = key_of(key->export, &stx);
@@ -453,14 +486,8 @@ int node_fd(struct fs *fs, struct node *node)
 		pthread_mutex_unlock(&fs->lock);
 		fd = open_same(fs, parent->fd, name, &n->key);
 		pthread_mutex_lock(&fs->lock);
-		if (fd >= 0 && n->fd < 0) {
-			n->fd = fd;
-			list_add(&n->lru, &fs->lru);
-			fs->path_fds++;
-			evict(fs);
-		} else if (fd >= 0) {
+		if (fd >= 0 && !hold(fs, n, fd))
 			close(fd);
-		}
 		n->busy--;
 		parent->busy--;
 		reap(fs, parent); /* first: n may hold the last reference to it */
@@ -477,4 +504,31 @@ int node_fd(struct fs *fs, struct node *node)
 	}
 	pthread_mutex_unlock(&fs->lock);
 	return fd;
+}
+
+int node_in_place(struct fs *fs, struct node *node)
+{
+	char name[NAME_MAX + 1];
+	struct node_key found;
+	struct node *parent;
+	struct statx stx;
+	int fd, r;
+
+	pthread_mutex_lock(&fs->lock);
+	parent = node->unlinked ? NULL : node->parent;
+	if (parent) {
+		parent->busy++;
+		strcpy(name, node->name);
+	}
+	pthread_mutex_unlock(&fs->lock);
+	if (!parent)
+		return 0;
+	fd = node_fd(fs, parent);
+	r = fd < 0 ? fd : fs_statx(fd, name, &stx);
+	if (r == 0)
+		found = key_of(node->key.export, &stx);
+	node_put(fs, parent);
+	if (r == -ENOENT || (r == 0 && !key_same(&found, &node->key)))
+		return -ESTALE;
+	return r;
 }
