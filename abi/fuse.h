@@ -381,7 +381,8 @@ struct fuse_init_out {
 	uint16_t max_pages;
 	uint16_t map_alignment;
 	uint32_t flags2;
-	uint32_t unused[7];
+	uint32_t max_open; /* ours: how many files and directories the server can hold open */
+	uint32_t unused[6];
 };
 
 struct fuse_fallocate_in {

@@ -418,7 +418,8 @@ int sandbox_prepare(const struct sandbox_opts *opts, struct vmm_spec *spec)
 		return err;
 	err = host_mounts_read(&b.mounts);
 	if (err)
-		return msg_error("cannot read /proc/self/mountinfo: %s (is /proc mounted?)", strerror(-err));
+		return msg_error("cannot read /proc/self/mountinfo: %s%s", strerror(-err),
+				 err == -ENOENT ? " (is /proc mounted?)" : "");
 	err = add_root(&b);
 	if (!err) {
 		add_host_mounts(&b);

@@ -18,6 +18,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
@@ -39,6 +40,7 @@
 #define FS_QUEUE_SIZE 256
 #define FS_HIPRIO_SIZE 64
 #define FS_WORKERS 2
+#define DESCRIPTORS_MIN 256
 
 struct vmm {
 	const struct vmm_spec *spec;
@@ -58,10 +60,25 @@ struct vmm {
 	bool ending; /* the guest is gone; only its last output is still to be written */
 };
 
+/* What the user can do about @err. */
+static const char *advice(int err)
+{
+	switch (err) {
+	case -ENOMEM:
+		return " (see ulimit -v and -d, and the memory limit of the cgroup)";
+	case -EMFILE:
+		return " (raise ulimit -n)";
+	case -EAGAIN:
+		return " (see ulimit -u and the limit of processes of the cgroup)";
+	default:
+		return "";
+	}
+}
+
 /* @what completes "...". */
 static int fail(struct vmm *v, int err, const char *what)
 {
-	vm_end(&v->vm, VMM_EXIT_ERROR, "cannot %s: %s", what, strerror(-err));
+	vm_end(&v->vm, VMM_EXIT_ERROR, "cannot %s: %s%s", what, strerror(-err), advice(err));
 	return err;
 }
 
@@ -413,6 +430,18 @@ static int write_boot(struct vmm *v)
 	return err ? err : write_config(v);
 }
 
+/* Better told now than by a program that cannot open a file later. */
+static int check_descriptors(struct vmm *v)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_max >= DESCRIPTORS_MIN)
+		return 0;
+	vm_end(&v->vm, VMM_EXIT_ERROR, "only %llu open files are allowed, a sandbox needs %d: raise ulimit -n",
+	       (unsigned long long)l.rlim_max, DESCRIPTORS_MIN);
+	return -EMFILE;
+}
+
 static int load_kernel(struct vmm *v)
 {
 	const char *why = "";
@@ -534,6 +563,8 @@ static int start(struct vmm *v)
 		if (err)
 			return fail(v, err, step);
 	}
+	if (!err)
+		err = check_descriptors(v);
 	if (!err)
 		err = open_files(v);
 	if (!err)

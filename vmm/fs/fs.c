@@ -101,7 +101,7 @@ static void raise_descriptor_limit(struct fs *fs)
 		have = lim.rlim_max;
 	}
 	/* A reserve for the rest of the VMM and for descriptors open during one request; most for open files. */
-	have = have > 512 ? have - 256 : 256;
+	have -= have > 512 ? 256 : have / 2;
 	fs->max_path_fds = have / 4 < 16384 ? (unsigned int)(have / 4) : 16384;
 	fs->max_handles = have / 2 < 1u << 16 ? (uint32_t)(have / 2) : 1u << 16;
 }

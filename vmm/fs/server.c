@@ -40,6 +40,7 @@ static int op_init(struct fs_req *req)
 	if (in.major != FUSE_VERSION_MAJOR)
 		return -EPROTO;
 	out.max_readahead = in.max_readahead;
+	out.max_open = req->fs->max_handles;
 	out.flags = in.flags & (FUSE_ASYNC_READ | FUSE_POSIX_LOCKS | FUSE_ATOMIC_O_TRUNC | FUSE_BIG_WRITES |
 				FUSE_FLOCK_LOCKS | FUSE_DO_READDIRPLUS | FUSE_WRITEBACK_CACHE | FUSE_PARALLEL_DIROPS |
 				FUSE_MAX_PAGES | FUSE_SUBMOUNTS | FUSE_HANDLE_KILLPRIV_V2);

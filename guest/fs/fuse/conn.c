@@ -208,7 +208,10 @@ static int handshake(void)
 
 	if (err)
 		return err;
-	return out.major == FUSE_VERSION_MAJOR && out.max_write >= UM_FUSE_MAX_DATA ? 0 : -EPROTO;
+	if (out.major != FUSE_VERSION_MAJOR || out.max_write < UM_FUSE_MAX_DATA)
+		return -EPROTO;
+	fuse_fh_set_max(out.max_open);
+	return 0;
 }
 
 int fuse_connect(void)

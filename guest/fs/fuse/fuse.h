@@ -168,6 +168,8 @@ extern const struct file_ops fuse_dir_fops;
 /* ---- handle.c ---- */
 struct fuse_fh *fuse_fh_get(struct fuse_fh *fh);
 void fuse_fh_put(struct fuse_fh *fh); /* any context; NULL is fine */
+/* How many files the server can hold open. Before the first open. */
+void fuse_fh_set_max(u32 max_open);
 /* A handle for reading or writing the inode: the one there is, or a new one. Reference, or ERR_PTR. */
 struct fuse_fh *fuse_fh_open(struct inode *i, bool write);
 /* The one there is, with a reference, or NULL. */

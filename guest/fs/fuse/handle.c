@@ -11,12 +11,20 @@
  */
 #include "fuse.h"
 
-/* Idle read handles; the server can hold more, but the host's descriptors are worth something. */
+/* Idle read handles: the host's descriptors are worth something, and most of what the server can hold is for open files. */
 #define MAX_IDLE 512
+#define IDLE_SHARE 4
+
+static u32 max_idle = MAX_IDLE; /* immutable once connected */
 
 static spinlock_t idle_lock = SPINLOCK_INIT; /* outer to fi->lock */
 static LIST_HEAD(idle);			     /* idle_lock: oldest first */
 static u32 nr_idle;			     /* idle_lock */
+
+void fuse_fh_set_max(u32 max_open)
+{
+	max_idle = MIN(max_open / IDLE_SHARE, (u32)MAX_IDLE);
+}
 
 struct fuse_fh *fuse_fh_get(struct fuse_fh *fh)
 {
@@ -136,7 +144,7 @@ static void note_idle(struct fuse_inode *fi)
 		list_add_tail(&fi->idle_link, &idle);
 		nr_idle++;
 	}
-	if (nr_idle > MAX_IDLE)
+	if (nr_idle > max_idle)
 		old = take_idle(list_first_entry(&idle, struct fuse_inode, idle_link));
 	spin_unlock(&idle_lock);
 	fuse_fh_put(old);
