@@ -27,7 +27,8 @@ demo: setup
 	@$(MAKE) --no-print-directory all
 	@tools/demo.sh $(BUILD)/runtime/umbra
 
-check: setup
+check:
+	@tools/setup.sh check
 	@$(MAKE) --no-print-directory all
 	@tests/run -b $(BUILD) $(T)
 

@@ -1,9 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Installs what building and testing need from Debian's packages. Does nothing, quickly, when it is all there.
+# usage: tools/setup.sh [check]      check: also what tests of real programs want; they are skipped where it is missing
 set -e
 
 packages="gcc binutils libc6-dev libcmocka-dev meson ninja-build pkg-config python3"
+
+if [ "$1" = check ] && [ "$(id -u)" = 0 ] && grep -q "^VERSION_CODENAME=bookworm" /etc/os-release 2>/dev/null; then
+	packages="$packages libpython3.11-testsuite"
+fi
 
 missing=
 for p in $packages; do
