@@ -37,6 +37,8 @@ static void pty_output(struct tty *t)
 
 	if (wait_queue_active(&p->read_wait))
 		wake_up_poll(&p->read_wait, EPOLLIN | EPOLLRDNORM | (t->packet_status ? EPOLLPRI : 0));
+	if (n_tty_outq(&t->ld))
+		fasync_notify(&p->fasync, FASYNC_IN);
 }
 
 static void pty_unthrottle(struct tty *t)
@@ -454,6 +456,14 @@ static int master_fdinfo(struct file *f, char *buf, size_t size)
 	return scnprintf(buf, size, "tty-index:\t%u\n", p->index);
 }
 
+static struct fasync_list *master_fasync(struct file *f)
+{
+	struct pty *p = f->private;
+
+	fown_set_default(f, current->process->pid, false);
+	return &p->fasync;
+}
+
 const struct file_ops ptmx_ops = {
 	.open = ptmx_open,
 	.release = master_release,
@@ -461,6 +471,7 @@ const struct file_ops ptmx_ops = {
 	.write = master_write,
 	.poll = master_poll,
 	.ioctl = master_ioctl,
+	.fasync = master_fasync,
 	.fdinfo = master_fdinfo,
 };
 

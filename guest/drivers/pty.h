@@ -15,6 +15,7 @@ struct pty {
 	bool slave_closed;          /* slave->lock: opened once, all closed now */
 	struct mutex read_mutex, write_mutex;    /* of the master */
 	struct wait_queue read_wait, write_wait; /* of the master */
+	struct fasync_list fasync;               /* of the master */
 	kuid_t uid;
 	kgid_t gid;
 	struct inode *inode;        /* pty_lock: of the name in devpts, a reference; NULL until looked up */

@@ -103,6 +103,8 @@ u32 tty_receive(struct tty *t, const u8 *p, u32 n)
 	spin_lock(&t->lock);
 	taken = n_tty_receive(&t->ld, p, n);
 	tty_unlock_and_run(t);
+	if (taken && n_tty_readable(&t->ld, 1))
+		fasync_notify(&t->fasync, FASYNC_IN);
 	return taken;
 }
 
@@ -342,12 +344,21 @@ static u32 tty_poll(struct file *f, struct poll_table *pt)
 	return ready;
 }
 
+static struct fasync_list *tty_fasync(struct file *f)
+{
+	struct tty *t = f->private;
+
+	tty_own_file(t, f);
+	return &t->fasync;
+}
+
 const struct file_ops tty_ops = {
 	.release = tty_release,
 	.read = tty_read,
 	.write = tty_write,
 	.poll = tty_poll,
 	.ioctl = tty_ioctl,
+	.fasync = tty_fasync,
 };
 
 /* ---- /dev/tty ---- */

@@ -8,6 +8,7 @@
 #ifndef GUEST_DRIVERS_TTY_H
 #define GUEST_DRIVERS_TTY_H
 
+#include <gk/fasync.h>
 #include <gk/fs.h>
 #include <gk/lock.h>
 #include <gk/poll.h>
@@ -54,6 +55,7 @@ struct tty {
 	struct mutex read_mutex;    /* one reader at a time */
 	struct mutex write_mutex;   /* writes do not mix */
 	struct wait_queue read_wait, write_wait;
+	struct fasync_list fasync;
 	struct pid *session, *pgrp; /* tty_ctrl_lock: references */
 };
 
@@ -110,6 +112,8 @@ void tty_signal_foreground(struct tty *t, int sig);
 void tty_signal_session_hangup(struct tty *t);
 /* Current's controlling terminal with a reference, or NULL. */
 struct tty *current_tty(void);
+/* The foreground group, or current, owns @f unless somebody does: for O_ASYNC. */
+void tty_own_file(struct tty *t, struct file *f);
 void tty_forget_owners(struct tty *t); /* free: drops session and group */
 
 #endif

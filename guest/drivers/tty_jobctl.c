@@ -59,6 +59,14 @@ static void set_owners(struct tty *t, struct pid *session, struct pid *pgrp)
 	pid_drop(old_pgrp);
 }
 
+void tty_own_file(struct tty *t, struct file *f)
+{
+	struct pid *pgrp = foreground(t);
+
+	fown_set_default(f, pgrp ? pgrp : current->process->pid, pgrp);
+	pid_drop(pgrp);
+}
+
 void tty_forget_owners(struct tty *t)
 {
 	set_owners(t, NULL, NULL);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fcntl and ioctl: what concerns every file; the rest goes to the file's operations. */
+#include <gk/fasync.h>
 #include <gk/filelock.h>
 #include <gk/memfd.h>
 #include <gk/pipe.h>
@@ -16,6 +17,7 @@
 #define F_GETSIG 11
 #define F_SETOWN_EX 15
 #define F_GETOWN_EX 16
+#define F_GETOWNER_UIDS 17
 #define F_OFD_GETLK 36
 #define F_OFD_SETLK 37
 #define F_OFD_SETLKW 38
@@ -145,7 +147,7 @@ static long fcntl_lock(int fd, struct file *f, u32 cmd, struct flock64 __user *u
 
 #define SETFL_MASK ((u32)(O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME | FASYNC))
 
-static int set_flags(struct file *f, u32 arg)
+static int set_flags(int fd, struct file *f, u32 arg)
 {
 	const u32 flags = (f->flags & ~SETFL_MASK) | (arg & SETFL_MASK);
 	int err = 0;
@@ -156,55 +158,14 @@ static int set_flags(struct file *f, u32 arg)
 		return -EPERM;
 	if (f->ops->setfl)
 		err = f->ops->setfl(f, flags);
+	if (!err && ((flags ^ f->flags) & FASYNC))
+		err = fasync_set(fd, f, flags & FASYNC);
 	if (err)
 		return err;
 	spin_lock(&f->lock);
 	f->flags = flags;
 	spin_unlock(&f->lock);
 	return 0;
-}
-
-/* ---- SIGIO ---- */
-
-#define F_OWNER_TID 0
-#define F_OWNER_PID 1
-#define F_OWNER_PGRP 2
-
-struct f_owner_ex {
-	s32 type, pid;
-};
-
-static int set_owner(struct file *f, s32 who)
-{
-	if (who == (s32)0x80000000)
-		return -EINVAL;
-	if (who) {
-		struct pid *p = find_get_pid(who < 0 ? -who : who);
-
-		if (!p)
-			return -ESRCH;
-		pid_put(p);
-	}
-	f->owner = who;
-	return 0;
-}
-
-static int set_owner_ex(struct file *f, const struct f_owner_ex __user *u)
-{
-	struct f_owner_ex o;
-
-	if (copy_from_user(&o, u, sizeof(o)))
-		return -EFAULT;
-	if (o.type < F_OWNER_TID || o.type > F_OWNER_PGRP || o.pid < 0)
-		return -EINVAL;
-	return set_owner(f, o.type == F_OWNER_PGRP ? -o.pid : o.pid);
-}
-
-static int get_owner_ex(struct file *f, struct f_owner_ex __user *u)
-{
-	const struct f_owner_ex o = {f->owner < 0 ? F_OWNER_PGRP : F_OWNER_PID, f->owner < 0 ? -f->owner : f->owner};
-
-	return copy_to_user(u, &o, sizeof(o));
 }
 
 /* ---- fcntl ---- */
@@ -240,7 +201,7 @@ static long do_fcntl(int fd, struct file *f, u32 cmd, u64 arg)
 		return -EBADF;
 	switch (cmd) {
 	case F_SETFL:
-		return set_flags(f, (u32)arg);
+		return set_flags(fd, f, (u32)arg);
 	case F_GETLK:
 	case F_SETLK:
 	case F_SETLKW:
@@ -249,20 +210,15 @@ static long do_fcntl(int fd, struct file *f, u32 cmd, u64 arg)
 	case F_OFD_SETLKW:
 		return fcntl_lock(fd, f, cmd, (struct flock64 __user *)arg);
 	case F_SETOWN:
-		return set_owner(f, (s32)arg);
+		return fown_set(f, (s32)arg);
 	case F_GETOWN:
-		return f->owner;
+		return fown_get(f);
 	case F_SETOWN_EX:
-		return set_owner_ex(f, (const struct f_owner_ex __user *)arg);
 	case F_GETOWN_EX:
-		return get_owner_ex(f, (struct f_owner_ex __user *)arg);
 	case F_SETSIG:
-		if (arg > NSIG)
-			return -EINVAL;
-		f->owner_sig = (int)arg;
-		return 0;
 	case F_GETSIG:
-		return f->owner_sig;
+	case F_GETOWNER_UIDS:
+		return fown_fcntl(f, cmd, arg);
 	case F_GETLEASE:
 		return F_UNLCK;
 	case F_SETLEASE: /* nobody can have one */
@@ -307,13 +263,15 @@ SYSCALL3(fcntl, int, fd, u32, cmd, u64, arg)
 #define FICLONE 0x40049409
 #define FICLONERANGE 0x4020940d
 
-static int set_flag_by_int(struct file *f, u32 flag, const s32 __user *uon)
+static int set_flag_by_int(int fd, struct file *f, u32 flag, const s32 __user *uon)
 {
 	s32 on;
 
 	if (get_user(on, uon))
 		return -EFAULT;
-	return set_flags(f, on ? f->flags | flag : f->flags & ~flag);
+	if (flag == FASYNC && !f->ops->fasync && !on != !(f->flags & FASYNC))
+		return -ENOTTY;
+	return set_flags(fd, f, on ? f->flags | flag : f->flags & ~flag);
 }
 
 static long generic_ioctl(int fd, struct file *f, u32 cmd, u64 arg)
@@ -328,9 +286,9 @@ static long generic_ioctl(int fd, struct file *f, u32 cmd, u64 arg)
 		fd_set_cloexec(fd, false);
 		return 0;
 	case FIONBIO:
-		return set_flag_by_int(f, O_NONBLOCK, (const s32 __user *)arg);
+		return set_flag_by_int(fd, f, O_NONBLOCK, (const s32 __user *)arg);
 	case FIOASYNC:
-		return set_flag_by_int(f, FASYNC, (const s32 __user *)arg);
+		return set_flag_by_int(fd, f, FASYNC, (const s32 __user *)arg);
 	case FIOQSIZE:
 		if (!S_ISDIR(i->mode) && !S_ISREG(i->mode) && !S_ISLNK(i->mode))
 			return -ENOTTY;

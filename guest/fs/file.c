@@ -5,6 +5,7 @@
  * An anonymous file has an inode of its own (pipes, sockets, memfd) or the one all others share, on a super block
  * nobody can mount.
  */
+#include <gk/fasync.h>
 #include <gk/init.h>
 #include <gk/poll.h>
 #include "internal.h"
@@ -57,6 +58,7 @@ void file_put(struct file *f)
 		if (!(f->fmode & FMODE_PATH))
 			file_close_notify(f);
 		epoll_release_file(f);
+		fasync_release(f);
 		if (file_inode(f)->locks)
 			locks_remove_file(f);
 		if (f->ops->release)

@@ -111,12 +111,14 @@ void pipe_wake_readers(struct pipe *p)
 {
 	if (wait_queue_active(&p->rd_wait))
 		wake_up_poll(&p->rd_wait, EPOLLIN | EPOLLRDNORM);
+	fasync_notify(&p->fasync, FASYNC_IN);
 }
 
 void pipe_wake_writers(struct pipe *p)
 {
 	if (wait_queue_active(&p->wr_wait))
 		wake_up_poll(&p->wr_wait, EPOLLOUT | EPOLLWRNORM);
+	fasync_notify(&p->fasync, FASYNC_OUT);
 }
 
 int pipe_wait_data(struct pipe *p, bool nonblock)
@@ -204,6 +206,8 @@ ssize_t pipe_take(struct pipe *p, struct iov_iter *it, bool nonblock)
 	mutex_unlock(&p->lock);
 	if (was_full)
 		pipe_wake_writers(p);
+	else if (done > 0)
+		fasync_notify(&p->fasync, FASYNC_OUT);
 	return done;
 }
 
@@ -344,6 +348,13 @@ static long pipe_ioctl(struct file *f, u32 cmd, u64 arg)
 	return put_user((s32)n, (s32 __user *)arg);
 }
 
+static struct fasync_list *pipe_fasync(struct file *f)
+{
+	struct pipe *p = f->private;
+
+	return &p->fasync;
+}
+
 static void pipe_file_release(struct file *f)
 {
 	struct pipe *p = f->private;
@@ -358,6 +369,8 @@ static void pipe_file_release(struct file *f)
 	if (changed) {
 		wake_up_all_poll(&p->rd_wait, EPOLLIN | EPOLLRDNORM | EPOLLERR | EPOLLHUP);
 		wake_up_all_poll(&p->wr_wait, EPOLLOUT | EPOLLWRNORM | EPOLLERR | EPOLLHUP);
+		fasync_notify(&p->fasync, FASYNC_IN);
+		fasync_notify(&p->fasync, FASYNC_OUT);
 	}
 	pipe_put(f->inode, p);
 }
@@ -437,6 +450,7 @@ const struct file_ops fifo_ops = {
 	.write = pipe_write,
 	.poll = pipe_poll,
 	.ioctl = pipe_ioctl,
+	.fasync = pipe_fasync,
 };
 
 struct pipe *file_pipe(const struct file *f)

@@ -3,6 +3,7 @@
  * Sockets: families, files, and the system calls. Everything a program passes is copied and checked here; the families see kernel
  * memory only, except for the data itself (iov_iter).
  */
+#include <gk/fasync.h>
 #include <gk/init.h>
 #include <gk/slab.h>
 #include <gk/socket.h>
@@ -71,13 +72,19 @@ static long sock_ioctl(struct file *f, u32 cmd, u64 arg)
 	case SIOCSPGRP:
 		if (get_user(owner, (s32 __user *)arg))
 			return -EFAULT;
-		f->owner = owner;
-		return 0;
+		return fown_set(f, owner);
 	case FIOGETOWN:
 	case SIOCGPGRP:
-		return put_user(f->owner, (s32 __user *)arg);
+		return put_user(fown_get(f), (s32 __user *)arg);
 	}
 	return s->ops->ioctl(s, cmd, arg);
+}
+
+static struct fasync_list *sock_fasync(struct file *f)
+{
+	struct socket *s = f->private;
+
+	return s->ops->fasync ? s->ops->fasync(s) : NULL;
 }
 
 static int sock_reopen(struct inode *inode, struct file *f)
@@ -104,6 +111,7 @@ static const struct file_ops socket_ops = {
 	.write = sock_write,
 	.poll = sock_poll,
 	.ioctl = sock_ioctl,
+	.fasync = sock_fasync,
 };
 
 struct socket *file_socket(const struct file *f)

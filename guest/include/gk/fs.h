@@ -100,6 +100,8 @@ struct kstat;
 struct iattr;
 struct statfs64;
 struct file_lock;
+struct fasync;
+struct fasync_list;
 struct task;
 struct cred;
 
@@ -235,6 +237,8 @@ struct file_ops {
 	int (*lock)(struct file *f, int cmd, struct file_lock *fl); /* NULL: local (fs/locks.c) */
 	int (*flock)(struct file *f, int cmd, struct file_lock *fl);
 	int (*setfl)(struct file *f, u32 flags);
+	/* Who is told by SIGIO of what happens to what @f is open on; NULL: O_ASYNC has no effect. */
+	struct fasync_list *(*fasync)(struct file *f);
 	int (*fdinfo)(struct file *f, char *buf, size_t size);    /* extra /proc/PID/fdinfo lines */
 };
 
@@ -257,9 +261,7 @@ struct file {
 	struct cred *cred;        /* of the opener */
 	/* read-ahead: mm/readahead.c */
 	u64 ra_start, ra_size, ra_prev;
-	/* SIGIO */
-	s32 owner;                /* pid, or -pgrp */
-	int owner_sig;
+	struct fasync *own;       /* owner and signal of F_SETOWN, F_SETSIG, O_ASYNC: fs/fasync.c; NULL: never named */
 	struct list_head epoll_links; /* epoll items that watch this file */
 	spinlock_t epoll_lock;
 	u64 wb_err_seen;

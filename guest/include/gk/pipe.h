@@ -3,6 +3,7 @@
 #ifndef GK_PIPE_H
 #define GK_PIPE_H
 
+#include <gk/fasync.h>
 #include <gk/lock.h>
 #include <gk/page.h>
 #include <gk/wait.h>
@@ -38,6 +39,7 @@ struct pipe {
 	u32 r_counter, w_counter; /* lock: opens ever, for FIFOs */
 	bool unnamed;             /* immutable: of pipe(2); opening it by /proc/PID/fd waits for nobody */
 	struct wait_queue rd_wait, wr_wait;
+	struct fasync_list fasync;
 };
 
 /* fs/special.c gives these to every inode of type FIFO. */

@@ -103,6 +103,8 @@ struct sock_ops {
 	int (*socketpair)(struct socket *a, struct socket *b);
 	/* A generic option changed (SO_SNDBUF, SO_PASSCRED...); may be NULL. */
 	void (*option_changed)(struct socket *s, int opt);
+	/* Whom SIGIO tells of the socket; NULL: nobody can ask. */
+	struct fasync_list *(*fasync)(struct socket *s);
 	void (*release)(struct socket *s);
 };
 

@@ -68,6 +68,7 @@ static int deliver(struct unix_sock *sk, struct unix_sock *to, struct unix_msg *
 		if (!ret) {
 			if (wait_queue_active(&to->rd_wait))
 				wake_up_poll(&to->rd_wait, EPOLLIN | EPOLLRDNORM);
+			fasync_notify(&to->fasync, FASYNC_IN);
 			return 0;
 		}
 		if (ret == -ECONNREFUSED)
@@ -336,6 +337,7 @@ const struct sock_ops unix_dgram_ops = {
 	.getsockopt = unix_getsockopt,
 	.socketpair = unix_socketpair,
 	.option_changed = unix_option_changed,
+	.fasync = unix_fasync,
 	.release = unix_release,
 };
 
@@ -353,5 +355,6 @@ const struct sock_ops unix_seqpacket_ops = {
 	.getsockopt = unix_getsockopt,
 	.socketpair = unix_socketpair,
 	.option_changed = unix_option_changed,
+	.fasync = unix_fasync,
 	.release = unix_release,
 };

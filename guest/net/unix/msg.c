@@ -72,9 +72,12 @@ void unix_msg_free(struct unix_msg *m)
 	if (m->embryo)
 		unix_put(m->embryo);
 	if (sk) {
-		atomic_sub_return(&sk->wmem, m->charge);
+		const u64 before = atomic_sub_return(&sk->wmem, m->charge) + m->charge;
+
 		if (unix_writable(sk) && wait_queue_active(&sk->wr_wait))
 			wake_up_poll(&sk->wr_wait, EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND);
+		if (unix_writable(sk) && before * 4 > READ_ONCE(sk->sndbuf))
+			fasync_notify(&sk->fasync, FASYNC_OUT);
 		unix_put(sk);
 	}
 	kfree(m);

@@ -158,6 +158,7 @@ static void hang_up_peer(struct unix_sock *peer, bool reset)
 	if (reset)
 		unix_set_error(peer, ECONNRESET);
 	wake_all(peer);
+	fasync_notify(&peer->fasync, FASYNC_HUP);
 }
 
 static void unbind(struct unix_sock *sk)
@@ -456,11 +457,20 @@ int unix_shutdown(struct socket *s, u32 how)
 		peer->shutdown |= peer_how;
 		spin_unlock(&peer->lock);
 		wake_all(peer);
+		if (peer_how & SHUT_RECV)
+			fasync_notify(&peer->fasync, peer_how & SHUT_SEND ? FASYNC_HUP : FASYNC_IN);
 		unix_put(peer);
 	}
 	wake_all(sk);
 	wake_up_all_poll(&sk->peer_wait, EPOLLOUT | EPOLLWRNORM);
 	return 0;
+}
+
+struct fasync_list *unix_fasync(struct socket *s)
+{
+	struct unix_sock *sk = s->sk;
+
+	return &sk->fasync;
 }
 
 int unix_socketpair(struct socket *a, struct socket *b)

@@ -90,6 +90,7 @@ static int connect_to(struct unix_sock *sk, struct unix_sock *other, ktime_t dea
 		ret = sk == other ? -ECONNREFUSED : try_connect(sk, other, child, m);
 		if (!ret) {
 			wake_up_poll(&other->rd_wait, EPOLLIN | EPOLLRDNORM);
+			fasync_notify(&other->fasync, FASYNC_IN);
 			return 0;
 		}
 		if (ret != -EAGAIN || !deadline)
@@ -185,6 +186,7 @@ static int deliver(struct unix_sock *peer, struct unix_msg *m)
 	spin_unlock(&peer->lock);
 	if (wait_queue_active(&peer->rd_wait))
 		wake_up_poll(&peer->rd_wait, EPOLLIN | EPOLLRDNORM);
+	fasync_notify(&peer->fasync, FASYNC_IN);
 	return 0;
 }
 
@@ -426,5 +428,6 @@ const struct sock_ops unix_stream_ops = {
 	.getsockopt = unix_getsockopt,
 	.socketpair = unix_socketpair,
 	.option_changed = unix_option_changed,
+	.fasync = unix_fasync,
 	.release = unix_release,
 };

@@ -11,6 +11,7 @@
 #define GUEST_NET_UNIX_H
 
 #include <gk/cred.h>
+#include <gk/fasync.h>
 #include <gk/pipe.h>
 #include <gk/slab.h>
 #include <gk/socket.h>
@@ -67,6 +68,7 @@ struct unix_sock {
 	bool passcred;
 	struct wait_queue rd_wait, wr_wait; /* data, connections, ends; room for what we send */
 	struct wait_queue peer_wait;        /* those who want to send to us or connect: room in our queue */
+	struct fasync_list fasync;
 	struct unix_sock *relay_peer; /* lock; reference: whose peer_wait our relay hangs on */
 	struct wait_entry relay;      /* wakes our wr_wait when that peer has room again */
 	struct mutex recv_mutex, bind_mutex;
@@ -156,6 +158,7 @@ int unix_stream_listen(struct socket *s, int backlog);
 int unix_stream_accept(struct socket *s, struct socket *child, bool nonblock);
 ssize_t unix_dgram_send(struct unix_sock *sk, struct sock_msg *m, struct unix_sock *dest);
 ssize_t unix_dgram_recvmsg(struct socket *s, struct sock_msg *m);
+struct fasync_list *unix_fasync(struct socket *s);
 u32 unix_poll_common(struct unix_sock *sk, struct file *f, struct poll_table *pt);
 ssize_t unix_pipe_error(const struct sock_msg *m); /* -EPIPE, SIGPIPE unless MSG_NOSIGNAL */
 
