@@ -98,7 +98,6 @@ int get_write_access(struct inode *i);
 void put_write_access(struct inode *i);
 
 /* fdtable.c */
-bool fd_cloexec(struct task *t, int fd);
 void fd_set_cloexec(int fd, bool on);
 
 /* special.c */

@@ -266,12 +266,16 @@ static u64 time_left(ktime_t deadline)
 	return deadline > now ? deadline - now : 0;
 }
 
+#define STICKY_TIMEOUTS 0x4000000u /* personality: a time-out stays what the program said */
+
 /* End of ppoll and pselect6: the mask, what is left of the time, the kind of restart. */
 static long timed_finish(long ret, struct timespec64 __user *uts, ktime_t deadline)
 {
 	struct timespec64 left;
 
 	restore_user_sigmask(ret == -EINTR);
+	if (current->process->personality & STICKY_TIMEOUTS)
+		return ret;
 	if (ret == -EINTR)
 		ret = -ERESTARTNOHAND;
 	if (!uts)
@@ -456,6 +460,8 @@ SYSCALL5(select, s32, n, u64 __user *, in, u64 __user *, out, u64 __user *, ex, 
 		deadline = deadline_after(timespec64_to_ns(&ts));
 	}
 	ret = do_select(n, sets, deadline);
+	if (current->process->personality & STICKY_TIMEOUTS)
+		return ret;
 	if (ret == -EINTR)
 		ret = -ERESTARTNOHAND;
 	if (utv) {

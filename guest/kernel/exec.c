@@ -321,9 +321,9 @@ static int open_at(struct exec *e, int dfd, const char __user *uname, u32 flags,
 		return err;
 	}
 	*shown = kmalloc(PATH_MAX + 32);
-	if (*shown) {
+	if (*shown)
 		snprintf(*shown, PATH_MAX + 32, name[0] ? "/dev/fd/%d/%s" : "/dev/fd/%d", dfd, name);
-	}
+	e->fd_is_cloexec = fd_cloexec(current, dfd);
 	kfree(name);
 	return *shown ? 0 : -ENOMEM;
 }

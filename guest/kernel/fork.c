@@ -98,7 +98,7 @@ static struct task *task_alloc(void)
 	sigpending_init(&t->pending);
 	t->sas_flags = SS_DISABLE;
 	t->start_time = ktime_boot();
-	t->timer_slack_ns = 50 * NSEC_PER_USEC;
+	t->timer_slack_ns = t->default_slack_ns = 50 * NSEC_PER_USEC;
 	return t;
 }
 
@@ -429,7 +429,7 @@ static void copy_small_things(struct task *t, const struct kernel_clone_args *a)
 			atomic_or(&t->work, WORK_RSEQ);
 	}
 	t->no_new_privs = me->no_new_privs;
-	t->timer_slack_ns = me->timer_slack_ns;
+	t->timer_slack_ns = t->default_slack_ns = me->timer_slack_ns;
 	t->forked_no_exec = true;
 	t->exec_id = me->exec_id;
 	t->work |= READ_ONCE(me->work) & WORK_STRACE;

@@ -52,7 +52,6 @@
 #define PR_CAP_AMBIENT_RAISE 2
 #define PR_CAP_AMBIENT_LOWER 3
 #define PR_CAP_AMBIENT_CLEAR_ALL 4
-#define TIMER_SLACK_DEFAULT_NS 50000
 
 /* ---- capabilities ---- */
 
@@ -255,7 +254,7 @@ static long prctl_task(int option, u64 a2, u64 a3, u64 a4, u64 a5)
 	case PR_GET_NAME:
 		return copy_to_user((char __user *)a2, t->comm, sizeof(t->comm));
 	case PR_SET_TIMERSLACK:
-		t->timer_slack_ns = (s64)a2 <= 0 ? TIMER_SLACK_DEFAULT_NS : a2;
+		t->timer_slack_ns = (s64)a2 <= 0 ? t->default_slack_ns : a2;
 		return 0;
 	case PR_GET_TIMERSLACK:
 		return (long)t->timer_slack_ns;
@@ -335,8 +334,9 @@ static long prctl_process(int option, u64 a2, u64 a3, u64 a4, u64 a5)
 	case PR_MCE_KILL_GET:
 		return a2 || a3 || a4 || a5 ? -EINVAL : 2; /* the default policy */
 	case PR_GET_SPECULATION_CTRL:
+		return a3 || a4 || a5 ? -EINVAL : -ENODEV;
 	case PR_SET_SPECULATION_CTRL:
-		return -ENODEV;
+		return a4 || a5 ? -EINVAL : -ENODEV;
 	default:
 		return -EINVAL;
 	}

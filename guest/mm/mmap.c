@@ -52,7 +52,7 @@ int may_lock(struct mm *mm, u64 pages)
 {
 	if (mm->locked_vm + pages <= limit_pages(RLIMIT_MEMLOCK) || capable(CAP_IPC_LOCK))
 		return 0;
-	return limit_pages(RLIMIT_MEMLOCK) ? -EAGAIN : -EPERM;
+	return current->process->rlim[RLIMIT_MEMLOCK].cur ? -EAGAIN : -EPERM;
 }
 
 /* ---- the table of the direct switch ---- */

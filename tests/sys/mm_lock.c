@@ -75,6 +75,9 @@ static void limits(void)
 		CHECK_ERR(mlock(p, 9 * PAGE), ENOMEM);
 		CHECK_ERR((long)mmap(NULL, PAGE, RW, ANON | MAP_LOCKED, -1, 0), EAGAIN);
 		CHECK_OK(munlock(p, 8 * PAGE));
+		r.rlim_cur = PAGE - 1; /* not nothing, but not enough */
+		CHECK_OK(setrlimit(RLIMIT_MEMLOCK, &r));
+		CHECK_ERR(mlock(p, PAGE), ENOMEM);
 		r.rlim_cur = 0;
 		CHECK_OK(setrlimit(RLIMIT_MEMLOCK, &r));
 		CHECK_ERR(mlock(p, PAGE), EPERM);

@@ -49,6 +49,16 @@ static void attributes(void)
 	CHECK_EQ(prctl(PR_GET_TIMERSLACK), 1000);
 	CHECK_OK(prctl(PR_SET_TIMERSLACK, 0));
 	CHECK_EQ(prctl(PR_GET_TIMERSLACK), 50000);
+	/* A child's default is what its parent had. */
+	CHECK_OK(prctl(PR_SET_TIMERSLACK, 1000));
+	const pid_t pid = CHECK_OK(fork());
+	if (!pid) {
+		CHECK_OK(prctl(PR_SET_TIMERSLACK, 5));
+		CHECK_OK(prctl(PR_SET_TIMERSLACK, 0));
+		_exit(prctl(PR_GET_TIMERSLACK) != 1000);
+	}
+	CHECK_EQ(wait_for(pid), 0);
+	CHECK_ERR(prctl(PR_GET_SPECULATION_CTRL, 0, 1, 0, 0), EINVAL);
 	CHECK_EQ(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), 0);
 	CHECK_ERR(prctl(PR_SET_NO_NEW_PRIVS, 0, 0, 0, 0), EINVAL);
 	CHECK_ERR(prctl(PR_SET_NO_NEW_PRIVS, 1, 1, 0, 0), EINVAL);

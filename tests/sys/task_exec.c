@@ -317,6 +317,21 @@ static void test_execveat(void)
 	CHECK_ERR(syscall(SYS_execveat, AT_FDCWD, file_path("link"), argv, no_env, AT_SYMLINK_NOFOLLOW), ELOOP);
 	close(fd);
 	close(dirfd);
+	/* A script's interpreter has to open it by a descriptor that must still be there. */
+	char script[512];
+	const char *script_argv[] = { "zero", "x", NULL };
+
+	snprintf(script, sizeof(script), "#! %s  script arg \n", self);
+	fd = (int)CHECK_OK(open(write_file("s20", script, 0755), O_RDONLY | O_CLOEXEC));
+	CHECK_ERR(syscall(SYS_execveat, fd, "", script_argv, no_env, AT_EMPTY_PATH), ENOENT);
+	CHECK_OK(fcntl(fd, F_SETFD, 0));
+	pid = (pid_t)CHECK_OK(fork());
+	if (!pid) {
+		syscall(SYS_execveat, fd, "", script_argv, no_env, AT_EMPTY_PATH);
+		_exit(100);
+	}
+	CHECK(wait_for(pid) != 100);
+	close(fd);
 }
 
 /* No arguments at all: the program sees one empty one. */

@@ -6,6 +6,7 @@
 #include <sys/personality.h>
 #include <sys/resource.h>
 #include <sys/rseq.h>
+#include <sys/select.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -99,6 +100,16 @@ int main(void)
 	CHECK(before >= 0);
 	CHECK_EQ(personality((unsigned long)before | ADDR_NO_RANDOMIZE), before);
 	CHECK_EQ(personality(0xffffffff), before | ADDR_NO_RANDOMIZE);
+	struct timeval wait = {0, 1000};
+	struct timespec wait_ns = {0, 1000};
+	CHECK_OK(personality((unsigned long)before | STICKY_TIMEOUTS));
+	CHECK_EQ(select(0, NULL, NULL, NULL, &wait), 0);
+	CHECK(wait.tv_usec == 1000);
+	CHECK_EQ(syscall(SYS_pselect6, 0, NULL, NULL, NULL, &wait_ns, NULL), 0);
+	CHECK(wait_ns.tv_nsec == 1000);
+	CHECK_OK(personality((unsigned long)before));
+	CHECK_EQ(select(0, NULL, NULL, NULL, &wait), 0);
+	CHECK(wait.tv_usec == 0);
 	params();
 	affinity();
 	rseq();

@@ -551,6 +551,8 @@ void fd_install(int fd, struct file *f); /* consumes the reference */
 void fd_release(int fd);
 int fd_install_new(struct file *f, u32 flags); /* reserve + install; on error puts @f */
 int fd_close(int fd);
+/* Is @fd of @t closed by exec? */
+bool fd_cloexec(struct task *t, int fd);
 
 ssize_t vfs_read(struct file *f, struct iov_iter *it, loff_t *pos);
 ssize_t vfs_write(struct file *f, struct iov_iter *it, loff_t *pos);

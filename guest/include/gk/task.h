@@ -196,7 +196,7 @@ struct task {
 	u32 exit_code;
 	bool exiting, forked_no_exec, no_new_privs;
 	int pdeath_signal;
-	u64 timer_slack_ns;
+	u64 timer_slack_ns, default_slack_ns; /* the second: what PR_SET_TIMERSLACK 0 goes back to */
 	struct rusage_acct acct;      /* own */
 	ktime_t start_time;
 	u64 acct_stamp;               /* gk/acct.h: CPU time at the entry that is being measured, or 0 */
