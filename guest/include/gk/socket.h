@@ -153,6 +153,9 @@ static inline int sock_take_error(struct socket *s)
 	return READ_ONCE(*s->errorp) ? -atomic_xchg(s->errorp, 0) : 0;
 }
 
+/* ---- net/proc.c ---- */
+void net_proc_init(void);
+
 /* ---- net/sockopt.c ---- */
 int sock_set_option(struct socket *s, int opt, const void *val, u32 len);
 int sock_get_option(struct socket *s, int opt, void *val, u32 *len);

@@ -63,6 +63,33 @@ void unix_put(struct unix_sock *sk)
 	kfree(sk);
 }
 
+struct unix_sock *unix_next(struct unix_sock *sk)
+{
+	struct list_head *at;
+	struct unix_sock *next = NULL;
+
+	spin_lock(&all_lock);
+	for (at = sk ? sk->all_link.next : all_socks.next; at != &all_socks; at = at->next) {
+		next = list_entry(at, struct unix_sock, all_link);
+		if (refcount_inc_not_zero(&next->refs))
+			break;
+	}
+	spin_unlock(&all_lock);
+	return at != &all_socks ? next : NULL;
+}
+
+u32 unix_count(void)
+{
+	struct list_head *at;
+	u32 n = 0;
+
+	spin_lock(&all_lock);
+	for (at = all_socks.next; at != &all_socks; at = at->next)
+		n++;
+	spin_unlock(&all_lock);
+	return n;
+}
+
 struct unix_sock *unix_peer_get(struct unix_sock *sk)
 {
 	struct unix_sock *peer;

@@ -162,6 +162,13 @@ struct fasync_list *unix_fasync(struct socket *s);
 u32 unix_poll_common(struct unix_sock *sk, struct file *f, struct poll_table *pt);
 ssize_t unix_pipe_error(const struct sock_msg *m); /* -EPIPE, SIGPIPE unless MSG_NOSIGNAL */
 
+/* unix/sock.c, unix/proc.c: /proc/net */
+/* The socket made after @sk (NULL: the first), with a reference, or NULL. The caller holds @sk. */
+struct unix_sock *unix_next(struct unix_sock *sk);
+u32 unix_count(void);
+struct seq;
+int unix_show_all(struct seq *s, void *arg);
+
 /* unix/gc.c */
 void unix_inflight(struct scm_files *files);
 void unix_notinflight(struct scm_files *files);
