@@ -337,7 +337,7 @@ static long do_mknod(int dfd, const char __user *uname, umode_t mode, u64 dev)
 	d = user_path_create(dfd, uname, &parent, false);
 	if (IS_ERR(d))
 		return PTR_ERR(d);
-	mode = (mode & S_IFMT) | (mode & 07777 & ~current->fs->umask);
+	mode = inode_create_mode(parent.dentry->inode, mode & (S_IFMT | 07777));
 	if ((S_ISCHR(mode) || S_ISBLK(mode)) && !(S_ISCHR(mode) && rdev == 0) && !capable(CAP_MKNOD))
 		err = -EPERM;
 	else if (S_ISREG(mode))

@@ -268,16 +268,27 @@ void inode_drop_unused(struct super *sb)
 	}
 }
 
+/* Somebody outside the group gets no set-group-id file of it. */
+static umode_t strip_sgid(const struct inode *dir, umode_t mode)
+{
+	if (S_ISDIR(mode) || !(dir->mode & S_ISGID) || (mode & (S_ISGID | 0010)) != (S_ISGID | 0010) || in_group(dir->gid) ||
+	    capable(CAP_FSETID))
+		return mode;
+	return mode & ~(umode_t)S_ISGID;
+}
+
+umode_t inode_create_mode(const struct inode *dir, umode_t mode)
+{
+	return strip_sgid(dir, mode) & ~(umode_t)current->fs->umask;
+}
+
 void inode_init_owner(struct inode *i, const struct inode *dir, umode_t mode)
 {
 	i->uid = current->cred->fsuid;
 	i->gid = current->cred->fsgid;
 	if (dir && (dir->mode & S_ISGID)) {
 		i->gid = dir->gid;
-		if (S_ISDIR(mode))
-			mode |= S_ISGID;
-		else if ((mode & (S_ISGID | 0010)) == (S_ISGID | 0010) && !in_group(i->gid) && !capable(CAP_FSETID))
-			mode &= ~(umode_t)S_ISGID;
+		mode = S_ISDIR(mode) ? mode | S_ISGID : strip_sgid(dir, mode);
 	}
 	i->mode = mode;
 }

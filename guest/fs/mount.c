@@ -83,12 +83,16 @@ static struct mount *mount_alloc(struct super *sb, struct dentry *root, u32 flag
 	return m;
 }
 
-#define MOUNT_FLAGS (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME)
+#define MOUNT_FLAGS (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME | \
+		     MNT_NOSYMFOLLOW)
+#define ATIME_FLAGS (MS_NOATIME | MS_NODIRATIME | MS_RELATIME)
 
 static u32 mount_flags(u32 flags)
 {
 	u32 f = flags & MOUNT_FLAGS;
 
+	if (flags & MS_STRICTATIME)
+		return f & ~(u32)(MS_RELATIME | MS_NOATIME);
 	return f & MS_NOATIME ? f : f | MS_RELATIME;
 }
 
@@ -374,6 +378,7 @@ static int do_bind(const char *source, const struct path *at, u32 flags)
 static int do_remount(const struct path *at, u32 flags, const char *data)
 {
 	struct super *sb = at->mnt->sb;
+	u32 want = mount_flags(flags);
 	int err = 0;
 
 	if (at->dentry != at->mnt->root)
@@ -389,7 +394,9 @@ static int do_remount(const struct path *at, u32 flags, const char *data)
 	}
 	if (!err) {
 		spin_lock(&mount_lock);
-		at->mnt->flags = (at->mnt->flags & MNT_DETACHED) | mount_flags(flags);
+		if (!(flags & (ATIME_FLAGS | MS_STRICTATIME)))
+			want = (want & ~(u32)ATIME_FLAGS) | (at->mnt->flags & ATIME_FLAGS);
+		at->mnt->flags = (at->mnt->flags & MNT_DETACHED) | want;
 		mount_seq++;
 		spin_unlock(&mount_lock);
 	}

@@ -163,9 +163,9 @@ static struct file *open_checked(const struct path *p, u32 flags, u32 acc)
 	return f;
 }
 
-static umode_t create_mode(umode_t mode)
+static umode_t create_mode(const struct inode *dir, umode_t mode)
 {
-	return (mode & 07777 & ~current->fs->umask) | S_IFREG;
+	return inode_create_mode(dir, (mode & 07777) | S_IFREG);
 }
 
 /* O_TMPFILE in directory @p. */
@@ -188,7 +188,7 @@ static struct file *open_tmpfile(const struct path *p, u32 flags, umode_t mode)
 	d = d_alloc(p->dentry, "#tmpfile", 8);
 	if (!d)
 		return ERR_PTR(-ENOMEM);
-	i = dir->ops->tmpfile(dir, create_mode(mode));
+	i = dir->ops->tmpfile(dir, create_mode(dir, mode));
 	if (IS_ERR(i)) {
 		dput(d);
 		return ERR_CAST(i);
@@ -223,7 +223,7 @@ static int lookup_or_create(struct nameidata *nd, u32 flags, umode_t mode, struc
 		if (!err)
 			err = may_create(dir);
 		if (!err)
-			err = vfs_create(dir, d, create_mode(mode));
+			err = vfs_create(dir, d, create_mode(dir, mode));
 		*created = !err;
 	}
 	up_write(&dir->lock);

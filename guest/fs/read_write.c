@@ -396,21 +396,25 @@ int file_remove_privs(struct file *f)
 	return 0;
 }
 
+static bool earlier(const struct timespec64 *a, const struct timespec64 *b)
+{
+	return a->tv_sec != b->tv_sec ? a->tv_sec < b->tv_sec : a->tv_nsec < b->tv_nsec;
+}
+
 void file_accessed(struct file *f)
 {
+	const u32 mnt = f->path.mnt->flags;
 	struct inode *i = f->inode;
 	struct timespec64 now;
 
-	if ((f->flags & O_NOATIME) || ((f->path.mnt->flags | i->sb->flags) & (MS_NOATIME | MS_RDONLY)))
+	if ((f->flags & O_NOATIME) || ((mnt | i->sb->flags) & (MS_NOATIME | MS_RDONLY)))
 		return;
-	if ((f->path.mnt->flags & MS_NODIRATIME) && S_ISDIR(i->mode))
+	if ((mnt & MS_NODIRATIME) && S_ISDIR(i->mode))
 		return;
 	now = current_time();
-	/* relatime: once after each change, and once a day */
-	if (i->atime.tv_sec > i->mtime.tv_sec && i->atime.tv_sec > i->ctime.tv_sec &&
+	/* relatime: the first time after each change, and once a day */
+	if ((mnt & MS_RELATIME) && earlier(&i->mtime, &i->atime) && earlier(&i->ctime, &i->atime) &&
 	    now.tv_sec - i->atime.tv_sec < 86400)
-		return;
-	if (i->atime.tv_sec == now.tv_sec && i->atime.tv_sec >= i->mtime.tv_sec && i->atime.tv_nsec > i->mtime.tv_nsec)
 		return;
 	i->atime = now;
 }

@@ -295,6 +295,7 @@ SYSCALL4(readlinkat, int, dfd, const char __user *, uname, char __user *, ubuf, 
 #define ST_NOATIME 0x400
 #define ST_NODIRATIME 0x800
 #define ST_RELATIME 0x1000
+#define ST_NOSYMFOLLOW 0x2000
 
 static u32 statfs_flags(const struct mount *m)
 {
@@ -302,7 +303,8 @@ static u32 statfs_flags(const struct mount *m)
 
 	return ST_VALID | (f & MS_RDONLY ? ST_RDONLY : 0) | (f & MS_NOSUID ? ST_NOSUID : 0) |
 	       (f & MS_NODEV ? ST_NODEV : 0) | (f & MS_NOEXEC ? ST_NOEXEC : 0) | (f & MS_NOATIME ? ST_NOATIME : 0) |
-	       (f & MS_NODIRATIME ? ST_NODIRATIME : 0) | (f & MS_RELATIME ? ST_RELATIME : 0);
+	       (f & MS_NODIRATIME ? ST_NODIRATIME : 0) | (f & MS_RELATIME ? ST_RELATIME : 0) |
+	       (f & MNT_NOSYMFOLLOW ? ST_NOSYMFOLLOW : 0);
 }
 
 static int statfs_path(const struct path *p, struct statfs64 *st)

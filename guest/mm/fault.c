@@ -617,6 +617,13 @@ static int fault_special(struct vma *v, u64 addr)
 	return ret;
 }
 
+/* Somebody begins to write to a shared page that nobody else needs to know of. */
+static void note_write(const struct vma *v)
+{
+	if (v->file)
+		inode_update_time(v->file->inode);
+}
+
 static int fault_file(struct vma *v, u64 addr, bool write)
 {
 	struct vm_fault vf = { .vma = v, .addr = addr, .pgoff = vma_pgoff_at(v, addr), .error = write ? PVM_PF_WRITE : 0 };
@@ -634,6 +641,8 @@ static int fault_file(struct vma *v, u64 addr, bool write)
 	free_write = shared && (v->flags & VM_WRITE) && !needs_mkwrite(v);
 	if (write && !free_write)
 		return write_shared(v, addr, vf.page);
+	if (write)
+		note_write(v);
 	if (v->ops->fault != generic_file_vm_ops.fault)
 		return map_one(v, addr, vf.page, free_write);
 	put_page(vf.page);
@@ -659,8 +668,10 @@ static int fault_protected(struct vma *v, u64 addr, u64 *pte)
 
 	if (v->flags & VM_SHARED) {
 		if (!needs_mkwrite(v)) {
-			if (v->flags & VM_WRITE)
+			if (v->flags & VM_WRITE) {
 				WRITE_ONCE(*pte, e | PTE_W | PTE_D);
+				note_write(v);
+			}
 			spin_unlock(&v->mm->table_lock);
 			return 0;
 		}

@@ -91,9 +91,9 @@ ssize_t generic_file_read(struct file *f, struct iov_iter *it, loff_t *pos)
 		}
 		cond_resched();
 	}
+	file_accessed(f); /* at the end of the file, too */
 	if (*pos > start) {
 		f->ra_prev = (u64)(*pos - 1) >> PAGE_SHIFT;
-		file_accessed(f);
 		return *pos - start;
 	}
 	return err ? err : more ? 0 : -EFAULT;

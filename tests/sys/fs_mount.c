@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/statfs.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 
 #include "fsdir.h"
@@ -178,6 +179,82 @@ static void test_remount(void)
 	CHECK_OK(umount("m"));
 }
 
+/* Does reading change the time of access, which is later than that of the change? */
+static int read_is_noted(const char *path)
+{
+	const struct timespec times[2] = {{1000000000, 5}, {900000000, 0}};
+	const int fd = CHECK_OK(open(path, O_RDONLY));
+	struct stat st;
+	char c;
+
+	CHECK_OK(futimens(fd, times));
+	CHECK_OK(read(fd, &c, 1));
+	CHECK_OK(fstat(fd, &st));
+	close(fd);
+	return st.st_atim.tv_sec != times[0].tv_sec;
+}
+
+static int read_soon_is_noted(const char *path)
+{
+	const int fd = CHECK_OK(open(path, O_RDONLY));
+	struct stat st, now;
+	char c;
+
+	CHECK_OK(fstat(fd, &st));
+	const struct timespec times[2] = {{st.st_ctim.tv_sec + 100, 7}, {900000000, 0}};
+	CHECK_OK(futimens(fd, times));
+	CHECK_OK(read(fd, &c, 1));
+	CHECK_OK(fstat(fd, &now));
+	close(fd);
+	return now.st_atim.tv_sec != times[0].tv_sec;
+}
+
+static void test_times(void)
+{
+	struct statvfs s;
+
+	CHECK_OK(mkdir("m", 0755));
+	CHECK_OK(mount("none", "m", "tmpfs", 0, NULL));
+	make_file("m/f", "text");
+	/* Once a day is enough, and not if it was read since the last change. */
+	CHECK(read_is_noted("m/f"));
+	CHECK(!read_soon_is_noted("m/f"));
+	CHECK_OK(mount(NULL, "m", NULL, MS_REMOUNT | MS_STRICTATIME, NULL));
+	CHECK_OK(statvfs("m", &s));
+	CHECK(!(s.f_flag & ST_RELATIME));
+	CHECK(read_soon_is_noted("m/f"));
+	CHECK_OK(mount(NULL, "m", NULL, MS_REMOUNT | MS_NOSUID, NULL)); /* says nothing of times */
+	CHECK(read_soon_is_noted("m/f"));
+	CHECK_OK(mount(NULL, "m", NULL, MS_REMOUNT | MS_NOATIME, NULL));
+	CHECK(!read_is_noted("m/f"));
+	/* At the end of the file there is nothing to read, but somebody looked. */
+	CHECK_OK(mount(NULL, "m", NULL, MS_REMOUNT | MS_STRICTATIME, NULL));
+	make_file("m/empty", "");
+	CHECK(read_is_noted("m/empty"));
+	CHECK_OK(umount("m"));
+}
+
+#ifndef MS_NOSYMFOLLOW
+#define MS_NOSYMFOLLOW 256
+#endif
+
+static void test_nosymfollow(void)
+{
+	struct statvfs s;
+	char buf[8];
+
+	CHECK_OK(mkdir("m", 0755));
+	CHECK_OK(mount("none", "m", "tmpfs", MS_NOSYMFOLLOW, NULL));
+	make_file("m/f", "text");
+	CHECK_OK(symlink("f", "m/link"));
+	CHECK_ERR(open("m/link", O_RDONLY), ELOOP);
+	CHECK_EQ(readlink("m/link", buf, sizeof(buf)), 1);
+	CHECK_OK(statvfs("m", &s));
+	CHECK(s.f_flag & 0x2000);
+	CHECK(strstr(file_text("/proc/self/mountinfo"), "nosymfollow"));
+	CHECK_OK(umount("m"));
+}
+
 static void test_stacked(void)
 {
 	CHECK_OK(mkdir("m", 0755));
@@ -263,6 +340,8 @@ int main(void)
 	EVERYWHERE(test_busy);
 	EVERYWHERE(test_move);
 	EVERYWHERE(test_remount);
+	EVERYWHERE(test_times);
+	EVERYWHERE(test_nosymfollow);
 	EVERYWHERE(test_stacked);
 	EVERYWHERE(test_chroot);
 	EVERYWHERE(test_pivot);

@@ -98,6 +98,21 @@ static void sticky_checks(void)
 	CHECK_OK(unlink("tmp/mine2"));
 }
 
+/* In a set-group-id directory of a group that is not ours: what the umask takes away does not count. */
+static void foreign_group(void)
+{
+	struct stat st;
+
+	umask(S_IXGRP);
+	close((int)CHECK_OK(open("sgid/a", O_CREAT | O_WRONLY, 02770)));
+	CHECK_OK(stat("sgid/a", &st));
+	CHECK_EQ(st.st_gid, 2000);
+	CHECK_EQ(st.st_mode & 07777, 0760);
+	CHECK_OK(mknod("sgid/b", S_IFIFO | 02770, 0));
+	CHECK_OK(stat("sgid/b", &st));
+	CHECK_EQ(st.st_mode & 07777, 0760);
+}
+
 static void test_all(void)
 {
 	const struct {
@@ -132,6 +147,10 @@ static void test_all(void)
 	as_user(1003, 1003, 2000, group_checks); /* a supplementary group */
 	as_user(1000, 1000, 0, sticky_checks);
 	as_user(1000, 1000, 0, owner_checks);
+	CHECK_OK(mkdir("sgid", 0777));
+	CHECK_OK(chown("sgid", 0, 2000));
+	CHECK_OK(chmod("sgid", 02777));
+	as_user(1003, 1003, 0, foreign_group);
 	/* set-group-id is not for those outside the group */
 	struct stat st;
 	CHECK_OK(stat("f640", &st));

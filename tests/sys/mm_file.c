@@ -175,6 +175,22 @@ static void copies(void)
 	close(to);
 }
 
+/* Who writes through a mapping changes the file's times. */
+static void times(int fd)
+{
+	const struct timespec past[2] = {{1000000000, 0}, {1000000000, 0}};
+	volatile char *p = mmap(NULL, PAGE, RW, MAP_SHARED, fd, 0);
+	struct stat st;
+
+	CHECK(p != MAP_FAILED);
+	CHECK_OK(futimens(fd, past));
+	p[5] = pattern(5);
+	CHECK_OK(msync(TEXT(p), PAGE, MS_SYNC));
+	CHECK_OK(fstat(fd, &st));
+	CHECK(st.st_mtim.tv_sec > 1000000000);
+	CHECK_OK(munmap(TEXT(p), PAGE));
+}
+
 int main(void)
 {
 	int fd = pattern_file(LEN);
@@ -184,6 +200,7 @@ int main(void)
 	writing(fd);
 	truncating();
 	sharing();
+	times(fd);
 	sparse();
 	copies();
 	return 0;

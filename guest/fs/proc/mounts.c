@@ -30,6 +30,7 @@ static void put_mount_flags(struct seq *s, u32 flags)
 	} names[] = {
 		{MS_NOSUID, ",nosuid"},	  {MS_NODEV, ",nodev"},		  {MS_NOEXEC, ",noexec"},
 		{MS_NOATIME, ",noatime"}, {MS_NODIRATIME, ",nodiratime"}, {MS_RELATIME, ",relatime"},
+		{MNT_NOSYMFOLLOW, ",nosymfollow"},
 	};
 
 	seq_puts(s, flags & MS_RDONLY ? "ro" : "rw");

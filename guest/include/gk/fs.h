@@ -361,6 +361,7 @@ struct mount {
 #define MS_MOVE 8192
 #define MS_REC 16384
 #define MS_RELATIME (1 << 21)
+#define MS_STRICTATIME (1 << 24)
 
 struct fs_info { /* what CLONE_FS shares; fs/fs_info.c */
 	refcount_t refs;
@@ -420,6 +421,8 @@ struct inode *inode_lookup(struct super *sb, u64 ino, int (*init)(struct inode *
 void inode_set_nlink(struct inode *i, u32 n);
 /* Mode and owner of a new inode: current's, or the group of a set-group-id @dir. @dir may be NULL. */
 void inode_init_owner(struct inode *i, const struct inode *dir, umode_t mode);
+/* @mode of a file to be made in @dir, type included, without what the umask and the group of @dir forbid. */
+umode_t inode_create_mode(const struct inode *dir, umode_t mode);
 u64 next_ino(void);                             /* for memory file systems */
 
 struct dentry *d_alloc(struct dentry *parent, const char *name, u32 len);
