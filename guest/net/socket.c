@@ -669,7 +669,7 @@ static long do_recvmsg(struct socket *s, struct file *f, struct user_msghdr __us
 		if (in.u.name && (copy_to_user(in.u.name, &in.addr, MIN((u32)in.u.namelen, in.m.namelen)) ||
 				  put_user((s32)in.m.namelen, &uhdr->namelen)))
 			ret = -EFAULT;
-		if (put_user(in.m.out_flags, &uhdr->flags) || put_user(used, &uhdr->controllen))
+		if (put_user(in.m.out_flags | (flags & MSG_CMSG_CLOEXEC), &uhdr->flags) || put_user(used, &uhdr->controllen))
 			ret = -EFAULT;
 	}
 	msg_done(&in);

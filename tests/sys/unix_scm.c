@@ -78,6 +78,7 @@ static void rights(int type)
 	close(got[0]);
 	close(got[1]);
 	CHECK_EQ(recv_fds(s[1], buf, 100, got, 10, &n, MSG_CMSG_CLOEXEC, &flags), 2);
+	CHECK_EQ(flags, MSG_CMSG_CLOEXEC);
 	CHECK_EQ(n, 2);
 	CHECK_EQ(flags & MSG_CTRUNC, 0);
 	CHECK_EQ(fcntl(got[0], F_GETFD), FD_CLOEXEC);
