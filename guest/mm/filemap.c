@@ -101,19 +101,23 @@ ssize_t generic_file_read(struct file *f, struct iov_iter *it, loff_t *pos)
 
 /* ---- write ---- */
 
-/* Makes the next bytes of the source present. */
-static int fault_in_source(const struct iov_iter *it)
+/* Makes the next @n bytes of the source present, n <= it->count. How many are, or -EFAULT: not even the first. */
+static ssize_t fault_in_source(const struct iov_iter *it, size_t n)
 {
-	const struct iovec *iov = it->iov;
-	size_t off = it->offset;
+	size_t off = it->offset, done = 0;
 
 	if (it->kind != ITER_USER)
 		return -EFAULT;
-	while (off >= iov->iov_len) { /* count > 0: there is a piece with something in it */
-		off -= iov->iov_len;
-		iov++;
+	for (const struct iovec *iov = it->iov; done < n; iov++, off = 0) {
+		u64 at = (u64)iov->iov_base + off, end = at + MIN(iov->iov_len - off, n - done), next;
+
+		for (; at < end; done += next - at, at = next) {
+			next = MIN(ALIGN_DOWN(at, PAGE_SIZE) + PAGE_SIZE, end);
+			if (user_fault_in(at, false))
+				return done ? (ssize_t)done : -EFAULT;
+		}
 	}
-	return user_fault_in((u64)iov->iov_base + off, false);
+	return (ssize_t)n;
 }
 
 /* Copies up to @n bytes into the page at *pos. Bytes, 0: the source was not present, or -errno. */
@@ -146,25 +150,32 @@ static ssize_t write_page(struct file *f, struct iov_iter *it, loff_t pos, size_
 static ssize_t write_locked(struct file *f, struct iov_iter *it, loff_t *pos)
 {
 	struct mapping *m = &f->inode->mapping;
+	size_t present = PAGE_SIZE; /* as far as we know */
 	loff_t start = *pos;
 	ssize_t n = 0;
 
 	while (it->count) {
 		u32 off = (u32)((u64)*pos & ~PAGE_MASK);
-		size_t left = it->count;
+		size_t left = it->count, want = MIN(PAGE_SIZE - off, left);
 
 		/* A long write gets contiguous memory. */
 		if (!off && left >= 2 * PAGE_SIZE && (*pos == start || !((u64)*pos % (PAGE_SIZE << CHUNK_ORDER))))
 			cache_reserve(m, (u64)*pos >> PAGE_SHIFT, (u32)MIN(left >> PAGE_SHIFT, (size_t)CHUNK_PAGES));
-		n = write_page(f, it, *pos, MIN(PAGE_SIZE - off, left));
-		if (n < 0 || (!n && (n = fault_in_source(it)) < 0))
+		n = write_page(f, it, *pos, MIN(want, present));
+		present = PAGE_SIZE;
+		if (!n) {
+			n = fault_in_source(it, want);
+			present = (size_t)n;
+		} else if (n > 0) {
+			*pos += n;
+		}
+		if (n < 0)
 			break;
-		*pos += n;
 		if (fatal_signal_pending())
 			break;
 		cond_resched();
 	}
-	return *pos > start ? *pos - start : n;
+	return *pos > start ? *pos - start : MIN(n, 0);
 }
 
 ssize_t generic_file_write(struct file *f, struct iov_iter *it, loff_t *pos)

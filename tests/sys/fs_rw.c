@@ -197,6 +197,30 @@ static void test_partial_buffer(void)
 
 static volatile sig_atomic_t xfsz;
 
+/* A page's worth that begins in one mapping and ends in another, which nobody has touched yet, or which is not there. */
+static void test_two_mappings(void)
+{
+	int fd = CHECK_OK(open("x", O_CREAT | O_TRUNC | O_RDWR, 0600)), other = CHECK_OK(open("y", O_CREAT | O_RDWR, 0600));
+	char *p = mmap(NULL, 3 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char back[4096];
+
+	CHECK_OK(ftruncate(other, 4096));
+	memset(p, 'a', 4096);
+	CHECK(mmap(p + 4096, 4096, PROT_READ, MAP_PRIVATE | MAP_FIXED, other, 0) == p + 4096);
+	CHECK_OK(munmap(p + 8192, 4096));
+	CHECK_EQ(write(fd, p + 100, 4096), 4096);
+	CHECK_EQ(pread(fd, back, 4096, 0), 4096);
+	CHECK(!memcmp(back, p + 100, 4096));
+	CHECK_EQ(pwrite(fd, p + 4096 + 100, 4096, 8192), 3996);
+	CHECK_EQ(lseek(fd, 0, SEEK_END), 8192 + 3996);
+	CHECK_ERR(pwrite(fd, p + 8192, 4096, 16384), EFAULT);
+	CHECK_OK(munmap(p, 8192));
+	CHECK_OK(close(fd));
+	CHECK_OK(close(other));
+	CHECK_OK(unlink("x"));
+	CHECK_OK(unlink("y"));
+}
+
 static void on_xfsz(int sig)
 {
 	xfsz = sig;
@@ -258,6 +282,7 @@ int main(void)
 	EVERYWHERE(test_v2);
 	EVERYWHERE(test_append);
 	EVERYWHERE(test_partial_buffer);
+	EVERYWHERE(test_two_mappings);
 	EVERYWHERE(test_limits);
 	EVERYWHERE(test_shared_position);
 	return 0;
