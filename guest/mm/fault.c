@@ -456,7 +456,7 @@ static int map_around(struct vma *v, u64 addr, bool write)
 		direct_text_pages(v->mm, pages, n, first, w.start);
 	}
 	spin_lock(&v->mm->table_lock);
-	ok = install_window(v, w.start, first, pages, original, n, write);
+	ok = install_window(v, w.start, first, pages, original, n, write) || entry_present(v->mm, addr);
 	spin_unlock(&v->mm->table_lock);
 	for (u32 i = 0; text && i < n; i++)
 		put_page(original[i]);
@@ -520,10 +520,8 @@ static int write_shared(struct vma *v, u64 addr, struct page *p)
 }
 
 /* Puts a private page where nothing is. False: something is, or there is no memory. table_lock held. */
-static bool install_private(struct vma *v, u64 addr, struct page *copy)
+static bool install_private(struct vma *v, u64 addr, u64 *pte, struct page *copy)
 {
-	u64 *pte = pte_alloc(v->mm, addr);
-
 	if (!pte || *pte)
 		return false;
 	copy->flags = PG_USED | PG_ANON;
@@ -539,6 +537,7 @@ static int write_private(struct vma *v, u64 addr, struct page *p)
 {
 	struct page *copy = alloc_page(GFP_USER);
 	bool used;
+	u64 *pte;
 
 	if (!copy) {
 		put_page(p);
@@ -547,11 +546,12 @@ static int write_private(struct vma *v, u64 addr, struct page *p)
 	copy_page(copy, p);
 	put_page(p);
 	spin_lock(&v->mm->table_lock);
-	used = install_private(v, addr, copy);
+	pte = pte_alloc(v->mm, addr);
+	used = install_private(v, addr, pte, copy);
 	spin_unlock(&v->mm->table_lock);
 	if (!used)
 		put_page(copy);
-	return 0;
+	return pte ? 0 : -ENOMEM;
 }
 
 /*
@@ -580,7 +580,9 @@ static bool copy_data(struct vma *v, u64 addr)
 		copy_page(copy[i], pages[i]);
 	spin_lock(&v->mm->table_lock);
 	for (u32 i = 0; i < got; i++) {
-		if (install_private(v, w.start + ((pages[i]->index - first) << PAGE_SHIFT), copy[i]))
+		u64 at = w.start + ((pages[i]->index - first) << PAGE_SHIFT);
+
+		if (install_private(v, at, pte_alloc(v->mm, at), copy[i]))
 			copy[i] = NULL;
 	}
 	done = entry_present(v->mm, addr);
@@ -764,14 +766,15 @@ static bool access_allowed(const struct vma *v, u32 error)
 	return v->flags & (VM_READ | VM_WRITE | VM_EXEC);
 }
 
-/* Memory that is not to be had: who is being killed anyway goes on and dies, the others are killed. */
+/*
+ * Memory that is not to be had, also not for tables, whose allocation does not wait. 0: some was freed, or will be soon. Who is
+ * being killed does not get the page (the kernel's copy to it would be tried for ever), but needs no signal: *sig is 0.
+ */
 static int out_of_memory(int *sig, int *code)
 {
-	if (fatal_signal_pending())
+	if (reclaim_for_alloc(0, true, 0))
 		return 0;
-	if (oom_kill())
-		return 0;
-	*sig = SIGKILL;
+	*sig = fatal_signal_pending() ? 0 : SIGKILL;
 	*code = SI_KERNEL;
 	return -EFAULT;
 }

@@ -56,6 +56,8 @@ void free_page_batch(struct page **pages, u32 nr);
 u64 free_page_count(void);
 /* Is memory short enough that caches should shrink, or that nothing should be allocated ahead of need? */
 bool memory_is_low(void);
+/* Is half of what only the kernel may have gone? */
+bool reserve_is_low(void);
 
 /* ---- giveback.c ---- */
 /* Called when the free lists hold many large blocks that the host still backs. */
@@ -64,9 +66,14 @@ u64 give_back_pages(u64 want); /* page_alloc.c */
 u64 give_back_surplus(void);   /* page_alloc.c: pages above what we like to keep */
 
 /* ---- reclaim.c ---- */
-/* Tries to free pages, also by killing if @may_kill. True: trying again makes sense. May sleep. */
-bool reclaim_for_alloc(u32 order, bool may_kill);
+/*
+ * Tries to free pages, also by killing if @may_kill. True: trying again makes sense. May sleep, the longer the more often the
+ * caller has tried already.
+ */
+bool reclaim_for_alloc(u32 order, bool may_kill, u32 tries);
 void reclaim_soon(void);
+/* The current task took from the reserve: it pays on its way to user mode. Any context. */
+void reclaim_on_return(void);
 
 /* ---- mm.c ---- */
 /* Where programs may live; the limits come from the boot block. */

@@ -12,6 +12,7 @@
 #include "internal.h"
 
 #define ADJ_NEVER -1000
+#define KILL_PERIOD (5 * NSEC_PER_MSEC) /* until the last one is seen to be dying */
 
 struct choice {
 	struct process *victim;
@@ -73,7 +74,7 @@ bool oom_kill(void)
 
 	/* One at a time, and time for it to go. */
 	spin_lock(&lock);
-	if (now - last < 50 * NSEC_PER_MSEC) {
+	if (now - last < KILL_PERIOD) {
 		spin_unlock(&lock);
 		return true;
 	}

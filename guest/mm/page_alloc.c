@@ -186,12 +186,22 @@ static bool refused(u32 order, u32 gfp)
 	return (gfp & GFP_USER) && free_page_count() < zone.reserve + (1ul << order);
 }
 
+/* False: not for this caller. Kernel memory is given without waiting; who takes the last of it sees to more later. */
+static bool admitted(u32 order, u32 gfp)
+{
+	if (refused(order, gfp))
+		return false;
+	if (unlikely(reserve_is_low()))
+		reclaim_on_return();
+	return true;
+}
+
 static struct page *take_stacked(u32 order, u32 gfp)
 {
 	struct page_stack *s = &this_mm_cpu()->pages[order];
 
 	if (!s->n) {
-		if (refused(order, gfp))
+		if (!admitted(order, gfp))
 			return NULL;
 		spin_lock(&zone.lock);
 		while (s->n < stack_batch[order]) {
@@ -228,7 +238,7 @@ static struct page *take(u32 order, u32 gfp)
 
 	if (order < PCP_ORDERS)
 		return take_stacked(order, gfp);
-	if (refused(order, gfp))
+	if (!admitted(order, gfp))
 		return NULL;
 	spin_lock(&zone.lock);
 	p = take_block(order);
@@ -247,7 +257,7 @@ static struct page *take_slow(u32 order, u32 gfp)
 		return p;
 	}
 	for (u32 tries = 0; !p && tries < 64; tries++) {
-		if (!reclaim_for_alloc(order, gfp & GFP_USER))
+		if (!reclaim_for_alloc(order, gfp & GFP_USER, tries))
 			break;
 		p = take(order, gfp);
 	}
@@ -428,6 +438,11 @@ u64 free_page_count(void)
 bool memory_is_low(void)
 {
 	return free_page_count() < zone.low;
+}
+
+bool reserve_is_low(void)
+{
+	return free_page_count() < zone.reserve / 2;
 }
 
 s64 mm_stat_sum(enum mm_stat which)

@@ -5,7 +5,8 @@
  *
  * There are no lists of pages. Mappings with pages stand in a circle; a pass takes some from each: clean, unlocked, referenced
  * by nobody but the cache, and not used since the last pass (PG_REFERENCED gives a second chance). If that is not enough the
- * next round also takes what programs map, which faults in again.
+ * next round also takes what programs map, which faults in again: within limits, since taking it again and again would leave
+ * everybody waiting for his text and nobody would be killed.
  *
  * Locks: track_lock is a leaf; the inode's reference keeps a mapping while it is looked at.
  */
@@ -18,6 +19,10 @@
 #include "internal.h"
 
 #define BATCH 32
+#define RECLAIM_PAGES 128ul
+#define BARREN_PERIOD (5 * NSEC_PER_MSEC)
+#define OOM_PAUSE (2 * NSEC_PER_MSEC)
+#define OOM_PAUSE_SHIFTS 5u
 #define GIVE_BACK_DELAY (2 * NSEC_PER_SEC)
 #define GIVE_BACK_PAUSE (200 * NSEC_PER_MSEC)
 
@@ -26,6 +31,15 @@ static spinlock_t track_lock;
 static u64 nr_tracked;
 static struct wait_queue memd_wait;
 static bool want_reclaim, want_give_back;
+
+#define NAMES_A_PAGE 8 /* dentries, with the inodes they keep */
+#define MAPPED_PERIOD NSEC_PER_SEC
+#define MAPPED_FLOOR 64 /* a part of all memory that is left to mapped pages */
+
+static struct {
+	ktime_t since;
+	u64 taken, most; /* pages since then */
+} mapped; /* guesses: no lock */
 
 void reclaim_track(struct mapping *m)
 {
@@ -128,44 +142,101 @@ static u64 shrink_next(u64 want, u32 round)
 	return freed;
 }
 
-u64 pagecache_reclaim(u64 want_pages)
+/* What programs map may be taken once a period as a whole, but for a floor. */
+static bool may_take_mapped(void)
+{
+	ktime_t now = ktime_mono();
+	u64 floor = ram_pages / MAPPED_FLOOR, cached = (u64)mm_stat_sum(STAT_CACHED);
+
+	if (now - mapped.since > MAPPED_PERIOD) {
+		mapped.since = now;
+		mapped.taken = 0;
+		mapped.most = cached > floor ? cached - floor : 0;
+	}
+	return cached > floor && mapped.taken < mapped.most;
+}
+
+/* One round over all mappings and unused names. Pages. */
+static u64 reclaim_round(u64 want, u32 round)
 {
 	u64 freed = 0;
 
-	for (u32 round = 0; round < 3 && freed < want_pages; round++) {
-		for (u64 i = READ_ONCE(nr_tracked); i && freed < want_pages; i--)
-			freed += shrink_next(want_pages - freed, round);
-		freed += dcache_shrink((want_pages >> 2) + 16);
+	for (u64 i = READ_ONCE(nr_tracked); i && freed < want; i--) {
+		if (round > 1 && !may_take_mapped())
+			break;
+		freed += shrink_next(want - freed, round);
 	}
+	if (round > 1)
+		mapped.taken += freed;
+	return freed + dcache_shrink((want >> 2) + 16) / NAMES_A_PAGE;
+}
+
+/* Cached pages that programs do not map, and unused names. */
+static u64 reclaim_unmapped(u64 want)
+{
+	u64 freed = reclaim_round(want, 0);
+
+	return freed < want ? freed + reclaim_round(want - freed, 1) : freed;
+}
+
+u64 pagecache_reclaim(u64 want_pages)
+{
+	u64 freed = reclaim_unmapped(want_pages);
+
+	return freed < want_pages ? freed + reclaim_round(want_pages - freed, 2) : freed;
+}
+
+/* Pages, of caches. When many wait for memory, not all of them have to look where there is none. */
+static u64 reclaim_caches(u32 order)
+{
+	static ktime_t barren; /* when nothing was found; a guess, without lock */
+	u64 want = MAX(RECLAIM_PAGES, 1ul << order), freed;
+
+	if (ktime_mono() - READ_ONCE(barren) < BARREN_PERIOD)
+		return 0;
+	current->no_reclaim = true;
+	freed = pagecache_reclaim(want);
+	if (!freed && mm_stat_sum(STAT_DIRTY)) {
+		sync_all();
+		freed = pagecache_reclaim(want);
+	}
+	current->no_reclaim = false;
+	if (!freed)
+		WRITE_ONCE(barren, ktime_mono());
 	return freed;
 }
 
-bool reclaim_for_alloc(u32 order, bool may_kill)
+bool reclaim_for_alloc(u32 order, bool may_kill, u32 tries)
 {
-	u64 want = 128;
-
 	/* A kernel task that cleans up must not wait for itself; and nobody recurses. */
 	if (current->no_reclaim)
 		return false;
-	current->no_reclaim = true;
-	want = pagecache_reclaim(want > 1ul << order ? want : 1ul << order);
-	if (!want && mm_stat_sum(STAT_DIRTY)) {
-		sync_all();
-		want = pagecache_reclaim(128);
-	}
-	current->no_reclaim = false;
-	if (want)
+	if (reclaim_caches(order))
 		return true;
 	if (!may_kill || fatal_signal_pending())
 		return false;
 	if (!oom_kill())
 		return false;
-	/* Let it die. */
+	/* Let it die, which takes the vCPU that we would use for asking. */
 	if (!fatal_signal_pending()) {
 		set_current_state(TASK_KILLABLE);
-		schedule_until(ktime_mono() + 2 * NSEC_PER_MSEC);
+		schedule_until(ktime_mono() + (OOM_PAUSE << MIN(tries, OOM_PAUSE_SHIFTS)));
 	}
 	return !fatal_signal_pending();
+}
+
+void reclaim_on_return(void)
+{
+	if (current->mm && !current->no_reclaim)
+		atomic_or(&current->work, WORK_RECLAIM);
+}
+
+void refill_reserve(void)
+{
+	for (u32 tries = 0; tries < 64 && reserve_is_low(); tries++) {
+		if (!reclaim_for_alloc(0, true, tries))
+			break;
+	}
 }
 
 /* ---- in the background ---- */
@@ -205,7 +276,7 @@ static void memd(void *arg)
 	for (;;) {
 		wait_event(&memd_wait, READ_ONCE(want_reclaim) || READ_ONCE(want_give_back));
 		if (READ_ONCE(want_reclaim)) {
-			while (memory_is_low() && pagecache_reclaim(256))
+			while (memory_is_low() && reclaim_unmapped(256))
 				cond_resched();
 			WRITE_ONCE(want_reclaim, false);
 		} else {

@@ -20,11 +20,15 @@ void give_back_soon(void)
 	give_back_asked++;
 }
 
+void reclaim_on_return(void)
+{
+}
+
 void reclaim_soon(void)
 {
 }
 
-bool reclaim_for_alloc(u32 order, bool may_kill)
+bool reclaim_for_alloc(u32 order, bool may_kill, u32 tries)
 {
 	return false;
 }

@@ -90,7 +90,8 @@ static void user_page_fault(struct pt_regs *regs, u64 addr, u32 error)
 	if (handle_page_fault(addr, error | PVM_PF_USER, &sig, &code) == 0)
 		return;
 	current->trap_cr2 = addr;
-	force_signal_fault(sig, code, addr);
+	if (sig) /* else it is dying */
+		force_signal_fault(sig, code, addr);
 }
 
 static void user_exception(struct pt_regs *regs, u32 vector)
@@ -219,6 +220,11 @@ void exit_to_user(struct pt_regs *regs)
 			break;
 		if ((work & WORK_FOR_SIGNAL_CODE) || is_restart_code(regs)) {
 			do_signal(regs);
+			continue;
+		}
+		if (work & WORK_RECLAIM) {
+			atomic_and(&current->work, ~(u64)WORK_RECLAIM);
+			refill_reserve();
 			continue;
 		}
 		if (work & WORK_RSEQ) {

@@ -131,7 +131,7 @@ int setup_stack_vma(struct mm *mm, u64 top, u64 size, bool executable);
 
 /*
  * A program's page fault (arch calls with the event's cr2 and error code), or a copy helper's. 0: retry the access.
- * Else the signal to send in *sig, *code with -EFAULT.
+ * Else the signal to send in *sig, *code with -EFAULT; *sig 0: none, the task is being killed.
  */
 int handle_page_fault(u64 addr, u32 error, int *sig, int *code);
 /* Reads or writes another task's memory (ptrace, /proc/PID/mem, process_vm_readv). Bytes done or -errno. */
@@ -227,6 +227,8 @@ extern const struct vm_ops generic_file_vm_ops;
 /* Background: write dirty pages older than some seconds; reclaim clean ones when memory is short. */
 u64 pagecache_reclaim(u64 want_pages);
 int sync_all(void);
+/* For a task on its way to user mode that used what is reserved for the kernel (WORK_RECLAIM): frees memory, even by killing. */
+void refill_reserve(void);
 
 /* Out of memory: picks and kills (mm/oom.c). Returns false when nothing can be killed. */
 bool oom_kill(void);

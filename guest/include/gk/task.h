@@ -45,6 +45,7 @@ struct tty;
 #define WORK_NOTIFY 0x20
 #define WORK_SECCOMP 0x40
 #define WORK_STRACE 0x80
+#define WORK_RECLAIM 0x200 /* took from the kernel's reserve of memory: has to fill it up */
 #define WORK_FULL_REGS 0x100 /* a system call replaced the registers: the fast way out would not load them all */
 
 #define RLIM_NLIMITS 16
