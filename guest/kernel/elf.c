@@ -22,7 +22,6 @@
 #include "elf.h"
 
 #define PIE_BASE 0x555555554000ull /* two thirds of the user range, where Linux puts position-independent programs */
-#define ADDR_NO_RANDOMIZE 0x0040000
 #define STACK_INITIAL (132ul * 1024)
 #define PHDRS_MAX (65536 / sizeof(struct elf_phdr))
 

@@ -31,16 +31,18 @@ void mm_init(void)
 	split_page(zero_chunk, CHUNK_ORDER); /* whoever looks at a program's page takes a reference */
 }
 
-/* Below the stack's room to grow, at random: what mmap(2) fills downwards. */
+/* Below the stack's room to grow, at random (unless asked not to): what mmap(2) fills downwards. */
 static u64 choose_mmap_base(void)
 {
 	u64 room = current->process ? current->process->rlim[RLIMIT_STACK].cur : 8ull << 20;
 	u64 span = boot->user_hi_end - boot->user_hi_start;
+	const bool fixed = current->process && (current->process->personality & ADDR_NO_RANDOMIZE);
+	const u64 shift = fixed ? 0 : random_u64() % (span / 64);
 
 	room = MAX(room, 128ull << 20);
 	room = MIN(room, span / 6 * 5);
 	/* Whole chunks: windows of faults and the vmas they serve begin at the same places. */
-	return ALIGN_DOWN(boot->user_hi_end - room - (random_u64() % (span / 64)) - STACK_GUARD_GAP, PAGE_SIZE << CHUNK_ORDER);
+	return ALIGN_DOWN(boot->user_hi_end - room - shift - STACK_GUARD_GAP, PAGE_SIZE << CHUNK_ORDER);
 }
 
 u64 mm_new_family(void)

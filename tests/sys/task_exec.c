@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -342,8 +343,59 @@ static void test_empty_argv(void)
 	CHECK_EQ(run(self, argv, (const char *[]){ "EMPTY=1", NULL }), 44);
 }
 
+/* Where things are in a new program's memory, as text for the pipe behind standard output. */
+static int in_addresses(char **argv)
+{
+	printf("%p %p %p %p %lx\n", (void *)(uintptr_t)in_addresses, (void *)argv, sbrk(0),
+	       mmap(NULL, 1 << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), getauxval(AT_SYSINFO_EHDR));
+	return 0;
+}
+
+static void addresses_of(unsigned long persona, char *text, size_t size)
+{
+	const char *argv[] = { self, "addresses", NULL };
+	int fds[2];
+	ssize_t n;
+	pid_t pid;
+
+	CHECK_OK(pipe(fds));
+	pid = (pid_t)CHECK_OK(fork());
+	if (!pid) {
+		dup2(fds[1], 1);
+		close(fds[0]);
+		close(fds[1]);
+		personality(persona);
+		syscall(SYS_execve, self, argv, no_env);
+		_exit(99);
+	}
+	close(fds[1]);
+	n = CHECK_OK(read(fds[0], text, size - 1));
+	text[n] = 0;
+	close(fds[0]);
+	CHECK_EQ(wait_for(pid), 0);
+}
+
+/* Debuggers want the same addresses in each run. */
+static void test_no_randomization(void)
+{
+	char a[200], b[200];
+
+	addresses_of(ADDR_NO_RANDOMIZE, a, sizeof(a));
+	for (int i = 0; i < 5; i++) {
+		addresses_of(ADDR_NO_RANDOMIZE, b, sizeof(b));
+		if (strcmp(a, b)) {
+			fprintf(stderr, "%s and %s with ADDR_NO_RANDOMIZE\n", a, b);
+			exit(1);
+		}
+	}
+	addresses_of(0, b, sizeof(b));
+	CHECK(strcmp(a, b));
+}
+
 static int new_life(int argc, char **argv)
 {
+	if (strcmp(argv[1], "addresses") == 0)
+		return in_addresses(argv);
 	if (strcmp(argv[1], "args") == 0)
 		return in_args(argc, argv);
 	if (strcmp(argv[1], "auxv") == 0)
@@ -380,5 +432,6 @@ int main(int argc, char **argv)
 	test_busy();
 	test_execveat();
 	test_empty_argv();
+	test_no_randomization();
 	return 0;
 }

@@ -76,6 +76,8 @@ struct pid {
 };
 
 /* One process: everything its threads share by POSIX. Lock: siglock unless said. */
+#define ADDR_NO_RANDOMIZE 0x0040000 /* process->personality, as programs give it */
+
 struct process {
 	refcount_t refs;
 	spinlock_t siglock;
@@ -125,7 +127,7 @@ struct process {
 	void *sem_undo;               /* ipc/sem.c */
 	u32 oom_score_adj;
 	int dumpable;
-	u32 personality;
+	u32 personality;              /* of its flags ADDR_NO_RANDOMIZE and UNAME26 (kernel/uname.c) have an effect */
 };
 
 struct robust_list_head;
