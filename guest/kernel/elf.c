@@ -455,7 +455,7 @@ static int load_both(struct exec *e, struct image *im, struct image *interp)
 		if (err)
 			return err;
 	}
-	direct_mm_setup(mm); /* after the segments: they may need its place */
+	direct_mm_setup(mm, interp->file ? DIRECT_ALL : DIRECT_OWN); /* after the segments: they may need its place */
 	mm->start_code = im->start_code;
 	mm->end_code = im->end_code;
 	mm->start_data = im->start_data;

@@ -387,11 +387,6 @@ static bool needs_mkwrite(const struct vma *v)
 	return v->file && vma_mapping(v)->ops && !vma_mapping(v)->ops->no_backing;
 }
 
-static bool is_text(const struct vma *v)
-{
-	return (v->flags & (VM_EXEC | VM_WRITE)) == VM_EXEC && v->mm->direct && v->file && !(v->flags & VM_SPECIAL);
-}
-
 /*
  * Maps @p (our reference goes to the entry or is dropped) unless something is there or the page has left the file, of which
  * @original is the page (@p, or what @p is the twin of). table_lock held. @write: already allowed. @m NULL: not of a file.
@@ -444,7 +439,7 @@ static int map_around(struct vma *v, u64 addr, bool write)
 {
 	struct page *pages[FILE_WINDOW], *original[FILE_WINDOW];
 	struct window w = file_window(v, addr);
-	bool text = is_text(v), ok;
+	bool text = direct_text(v), ok;
 	u64 first;
 	u32 n = cached_in(v, w, pages, &first);
 

@@ -24,6 +24,7 @@
 #include <abi/pvm.h>
 #include <gk/direct.h>
 #include <gk/errno.h>
+#include <gk/fs.h>
 #include <gk/init.h>
 #include <gk/mm.h>
 #include <gk/percpu.h>
@@ -47,7 +48,7 @@ _Static_assert(DIRECT_TABLE_SIZE == PAGE_SIZE << TABLE_ORDER, "one block");
 /* One process: mm->direct. */
 struct direct_mm {
 	u32 nr;    /* slots there is room for; immutable */
-	u32 unused;
+	enum direct_text whose;
 	u64 ret[]; /* by slot; 0: this process has no such site */
 };
 
@@ -470,6 +471,15 @@ static bool may_have_twin(const struct page *p)
 	return !(p->flags & (PG_ANON | PG_DIRTY | PG_TWIN));
 }
 
+bool direct_text(const struct vma *v)
+{
+	const struct direct_mm *d = v->mm->direct;
+
+	if (!d || !v->file || (v->flags & (VM_EXEC | VM_WRITE)) != VM_EXEC || (v->flags & VM_SPECIAL))
+		return false;
+	return d->whose == DIRECT_ALL || (v->mm->exe_file && v->file->inode == v->mm->exe_file->inode);
+}
+
 void direct_text_pages(struct mm *mm, struct page **p, u32 n, u64 first, u64 base)
 {
 	struct direct_mm *d = mm->direct;
@@ -549,12 +559,14 @@ static const struct vm_ops table_ops = {
 	.name = table_name,
 };
 
-static struct direct_mm *direct_mm_new(u32 nr)
+static struct direct_mm *direct_mm_new(u32 nr, enum direct_text whose)
 {
 	struct direct_mm *d = kzalloc(sizeof(*d) + nr * sizeof(d->ret[0]));
 
-	if (d)
+	if (d) {
 		d->nr = nr;
+		d->whose = whose;
+	}
 	return d;
 }
 
@@ -568,13 +580,13 @@ u64 *direct_ret_table(struct mm *mm)
 	return d ? d->ret : NULL;
 }
 
-void direct_mm_setup(struct mm *mm)
+void direct_mm_setup(struct mm *mm, enum direct_text whose)
 {
 	struct direct_mm *d;
 
 	if (!enabled || current->ptrace) /* a tracer wants to see the file's instructions */
 		return;
-	d = direct_mm_new(MIN(READ_ONCE(next_slot) + SLOT_RESERVE, (u32)NR_SLOTS));
+	d = direct_mm_new(MIN(READ_ONCE(next_slot) + SLOT_RESERVE, (u32)NR_SLOTS), whose);
 	if (!d)
 		return;
 	if (install_special_mapping(mm, DIRECT_TABLE, DIRECT_TABLE_SIZE, VM_READ | VM_MAYREAD, &table_ops, NULL) < 0)

@@ -13,6 +13,13 @@
 
 struct mm;
 struct page;
+struct vma;
+
+/*
+ * Whose text is patched. DIRECT_OWN: only that of the file the process executes. A program without an interpreter that maps other
+ * files executable is most likely one that reads them as data, to translate their code (valgrind).
+ */
+enum direct_text { DIRECT_ALL, DIRECT_OWN };
 
 void direct_init(void);
 
@@ -20,7 +27,7 @@ void direct_init(void);
  * exec: gives @mm its jump table (a special mapping at a fixed address). Where that address is taken, the process just
  * uses the originals. Before any text is faulted in; mmap_lock not held.
  */
-void direct_mm_setup(struct mm *mm);
+void direct_mm_setup(struct mm *mm, enum direct_text whose);
 /* fork: the child's copy of what the parent knows. 0 or -ENOMEM. */
 int direct_mm_dup(struct mm *to, struct mm *from);
 void direct_mm_free(struct mm *mm);
@@ -29,8 +36,10 @@ u64 *direct_ret_table(struct mm *mm);
 /* The program gave itself a GS base: its sites must trap from now on. Takes mmap_lock. */
 void direct_mm_disable(struct mm *mm);
 
+/* Are the pages of @v text to be patched? mmap_lock held. */
+bool direct_text(const struct vma *v);
 /*
- * The pages to map for the page-cache pages p[0..n), in ascending order, of a vma that is executable and not writable: each
+ * The pages to map for the page-cache pages p[0..n), in ascending order, of a vma that is direct_text(): each
  * entry is replaced by the page's twin, if it has one (no sites near it, another address has the slots, no table: it has not).
  * References move along. Page p[i] is to be mapped at base + (p[i]->index - first) pages. mmap_lock held.
  */
