@@ -29,7 +29,6 @@ test_shutil test_tempfile test_io test_zipfile test_sqlite3""".split()
 # Runs in the tested Python: one line "VERDICT CASE" for each case in the file argv[1], whatever else is printed meanwhile.
 DRIVER = """
 import re, sys, unittest
-report = open(sys.argv[1], "w", buffering=1)
 
 class Result(unittest.TextTestResult):
     def note(self, verdict, test):
@@ -50,6 +49,7 @@ class Result(unittest.TextTestResult):
         super().addSubTest(test, subtest, err)
 
 if __name__ == "__main__":
+    report = open(sys.argv[1], "w", buffering=1)
     name, patterns = sys.argv[2], sys.argv[3:]
     sys.argv[1:] = []
     loader = unittest.TestLoader()
