@@ -405,7 +405,7 @@ static const char *get_link(struct nameidata *nd, struct dentry *d, struct walk_
 			err = (int)PTR_ERR(s);
 			owned = NULL;
 		} else if (!s) {
-			err = jump(nd, &to);
+			err = to.mnt ? jump(nd, &to) : -ENOMEM;
 			s = "";
 		}
 	}

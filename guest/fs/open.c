@@ -130,7 +130,7 @@ struct file *file_open_path(const struct path *p, u32 flags, const struct cred *
 	int err;
 
 	if (!f)
-		return ERR_PTR(-ENFILE);
+		return ERR_PTR(-ENOMEM);
 	f->path = *p;
 	path_get(&f->path);
 	err = file_open(f);

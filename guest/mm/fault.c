@@ -767,6 +767,8 @@ static bool access_allowed(const struct vma *v, u32 error)
  */
 static int out_of_memory(int *sig, int *code)
 {
+	if (unlikely(faults_on) && !memory_is_low())
+		return 0; /* not in earnest */
 	if (reclaim_for_alloc(0, true, 0))
 		return 0;
 	*sig = fatal_signal_pending() ? 0 : SIGKILL;

@@ -65,6 +65,16 @@ void give_back_soon(void);
 u64 give_back_pages(u64 want); /* page_alloc.c */
 u64 give_back_surplus(void);   /* page_alloc.c: pages above what we like to keep */
 
+/* ---- faults.c: allocations that fail on purpose ---- */
+extern bool faults_on; /* set at start-up; the fast ways of the allocators are closed */
+void faults_early_init(void);
+/* Is this the allocation that the current task wants to fail? */
+bool fault_due(void);
+/* Has fault_due() just said so? Once. */
+bool fault_take(void);
+/* @n more pages or objects in use. */
+void fault_count(s64 n);
+
 /* ---- reclaim.c ---- */
 /*
  * Tries to free pages, also by killing if @may_kill. True: trying again makes sense. May sleep, the longer the more often the

@@ -43,8 +43,8 @@ static struct zone {
 #define GIVE_BACK_KEEP (32ul << (20 - PAGE_SHIFT))
 
 /* How many blocks a vCPU keeps, and how many it fetches or returns at once, by order. */
-static const u8 stack_max[PCP_ORDERS] = { 32, 8, 8, 4, 8 };
-static const u8 stack_batch[PCP_ORDERS] = { 16, 4, 4, 2, 4 };
+static u8 stack_max[PCP_ORDERS] = { 32, 8, 8, 4, 8 };
+static u8 stack_batch[PCP_ORDERS] = { 16, 4, 4, 2, 4 };
 
 /* ---- buddy lists; zone.lock held ---- */
 
@@ -189,7 +189,7 @@ static bool refused(u32 order, u32 gfp)
 /* False: not for this caller. Kernel memory is given without waiting; who takes the last of it sees to more later. */
 static bool admitted(u32 order, u32 gfp)
 {
-	if (refused(order, gfp))
+	if (refused(order, gfp) || (unlikely(faults_on) && fault_due()))
 		return false;
 	if (unlikely(reserve_is_low()))
 		reclaim_on_return();
@@ -219,6 +219,8 @@ static struct page *take_stacked(u32 order, u32 gfp)
 			s->page[i] = s->page[s->n - 1 - i];
 			s->page[s->n - 1 - i] = p;
 		}
+		if (unlikely(faults_on) && s->n)
+			fault_count(1l << order);
 	}
 	return s->n ? s->page[--s->n] : NULL;
 }
@@ -243,6 +245,8 @@ static struct page *take(u32 order, u32 gfp)
 	spin_lock(&zone.lock);
 	p = take_block(order);
 	spin_unlock(&zone.lock);
+	if (unlikely(faults_on) && p)
+		fault_count(1l << order);
 	return p;
 }
 
@@ -250,6 +254,8 @@ static struct page *take_slow(u32 order, u32 gfp)
 {
 	struct page *p;
 
+	if (unlikely(faults_on) && fault_take())
+		return NULL;
 	drain_own_stacks();
 	p = take(order, gfp);
 	if (p || (gfp & GFP_NOWAIT)) {
@@ -324,7 +330,7 @@ static void free_pages_final(struct page *p)
 		return; /* part of the image or of the boot data */
 	reset_page(p);
 	p->flags = PG_USED;
-	if (order < PCP_ORDERS) {
+	if (order < PCP_ORDERS && likely(stack_max[order])) {
 		struct page_stack *s = &this_mm_cpu()->pages[order];
 
 		if (s->n == stack_max[order])
@@ -332,6 +338,8 @@ static void free_pages_final(struct page *p)
 		s->page[s->n++] = p;
 		return;
 	}
+	if (unlikely(faults_on))
+		fault_count(-(1l << order));
 	spin_lock(&zone.lock);
 	free_block(p, order, DIRTY);
 	spin_unlock(&zone.lock);
@@ -367,6 +375,8 @@ void free_page_batch(struct page **pages, u32 nr)
 	for (; i < nr; i++) {
 		if (page_to_pfn(pages[i]) < zone.first)
 			continue;
+		if (unlikely(faults_on))
+			fault_count(-1);
 		reset_page(pages[i]);
 		free_block(pages[i], 0, DIRTY);
 	}
@@ -476,6 +486,11 @@ void page_alloc_init(void)
 {
 	u64 map_gpa = ALIGN_UP(boot->kernel_end, PAGE_SIZE);
 
+	faults_early_init();
+	for (u32 i = 0; faults_on && i < PCP_ORDERS; i++) {
+		stack_max[i] = 0;
+		stack_batch[i] = 1;
+	}
 	linear_base = boot->linear_base;
 	ram_pages = boot->ram_bytes >> PAGE_SHIFT;
 	page_map = gpa_to_virt(map_gpa);

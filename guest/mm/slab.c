@@ -61,7 +61,7 @@ static void cache_init(struct slab_cache *c, const char *name, u32 size, u32 id)
 	c->order = 0;
 	while (c->order < 3 && (PAGE_SIZE << c->order) / size < 8)
 		c->order++;
-	c->mag_max = size <= 512 ? MAG_MAX : size <= 2048 ? 8 : 4;
+	c->mag_max = faults_on ? 0 : size <= 512 ? MAG_MAX : size <= 2048 ? 8 : 4;
 	list_init(&c->partial);
 	spin_init(&c->lock);
 }
@@ -103,6 +103,8 @@ static struct page *alloc_slab_pages(const struct slab_cache *c)
 
 	for (u32 order = c->order; !p && order-- && PAGE_SIZE << order >= c->size;)
 		p = alloc_pages(order, GFP_NOWAIT);
+	if (unlikely(faults_on) && p)
+		fault_count(-(1l << p->order)); /* its objects count */
 	return p;
 }
 
@@ -153,6 +155,8 @@ static void release_slab(struct slab_cache *c, struct page *slab)
 		slab[i].flags = i ? 0 : PG_USED;
 	}
 	mm_stat_add(STAT_SLAB, -(1l << slab->order));
+	if (unlikely(faults_on))
+		fault_count(1l << slab->order);
 	put_page(slab);
 }
 
@@ -181,8 +185,12 @@ void *slab_alloc(struct slab_cache *c)
 	struct magazine *mag = &this_mm_cpu()->mag[c->id];
 
 	if (unlikely(!mag->n)) {
+		if (unlikely(faults_on) && fault_due()) {
+			fault_take();
+			return NULL;
+		}
 		spin_lock(&c->lock);
-		while (mag->n < (c->mag_max + 1) / 2) {
+		while (mag->n < c->mag_max / 2 + 1) {
 			struct page *slab = slab_with_room(c);
 
 			if (!slab)
@@ -192,6 +200,8 @@ void *slab_alloc(struct slab_cache *c)
 		spin_unlock(&c->lock);
 		if (!mag->n)
 			return NULL;
+		if (unlikely(faults_on))
+			fault_count(1);
 	}
 	return mag->obj[--mag->n];
 }
@@ -213,7 +223,13 @@ void slab_free(struct slab_cache *c, void *p)
 		spin_lock(&c->lock);
 		while (mag->n > c->mag_max / 2)
 			put_object(c, mag->obj[--mag->n]);
+		if (unlikely(faults_on))
+			put_object(c, p);
 		spin_unlock(&c->lock);
+		if (unlikely(faults_on)) {
+			fault_count(-1);
+			return;
+		}
 	}
 	mag->obj[mag->n++] = p;
 }

@@ -20,6 +20,26 @@ void give_back_soon(void)
 	give_back_asked++;
 }
 
+bool faults_on;
+
+void faults_early_init(void)
+{
+}
+
+bool fault_due(void)
+{
+	return false;
+}
+
+bool fault_take(void)
+{
+	return false;
+}
+
+void fault_count(s64 n)
+{
+}
+
 void reclaim_on_return(void)
 {
 }

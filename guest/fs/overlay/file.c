@@ -59,7 +59,7 @@ static struct file *open_backing(struct file *f)
 	int err;
 
 	if (!b)
-		return ERR_PTR(-ENFILE);
+		return ERR_PTR(-ENOMEM);
 	b->path = f->path;
 	path_get(&b->path);
 	b->fmode = FMODE_READ | FMODE_LSEEK | FMODE_PREAD;

@@ -19,6 +19,7 @@ const char *config_next(const char *key, const char **iter);
 /* mm/page_alloc.c */ void page_alloc_init(void);
 /* mm/slab.c */ void slab_init(void);
 /* mm/mm.c */ void mm_init(void);
+/* mm/faults.c */ void faults_init(void); /* after proc_init() */
 /* mm/pagecache.c */ void pagecache_init(void); /* starts the write-back task */
 /* kernel/pid.c */ void pid_init(void);
 /* kernel/sched.c */ void sched_init(void);      /* makes the boot context vCPU 0's idle task */

@@ -207,6 +207,8 @@ struct task {
 	int ptrace_sig;               /* siglock: what the tracer lets it go with */
 	u32 uaccess_depth;
 	u32 no_faults;                /* > 0: copies from and to programs fail instead of faulting pages in */
+	u32 fail_nth, fail_left;      /* mm/faults.c */
+	bool fail_now;
 	bool no_reclaim;              /* frees memory itself: allocations do not reclaim (mm/reclaim.c) */
 	u64 min_flt_addr;
 	const char *wchan;
