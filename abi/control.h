@@ -3,7 +3,8 @@
  * Console and control messages, and the keys of the configuration.
  *
  * Console. UM_QUEUE_CON_TX: one descriptor chain = struct um_con_hdr, then len bytes of data (device-readable). The used
- * entry comes when the VMM has written all of it (or the stream is closed): that is the flow control.
+ * entry comes when the VMM has written all of it (or the stream is closed): that is the flow control. Its length is 0, or the
+ * errno with which writing to the stream has failed.
  * UM_QUEUE_CON_RX: the guest posts buffers (device-writable: header + room). Data of stdin arrives in them in order.
  * The VMM reads stdin only when the guest asked for it (UM_CTL_STDIN_WANT): an unread stdin stays with the host.
  *
@@ -65,6 +66,7 @@ struct um_ctl_exit {
  *   cwd=PATH
  *   uid= gid= groups=1,2,3 umask=octal
  *   init=1           the first process is an init: signals it does not handle do not kill it (default: they do)
+ *   ignore=1,13      signals that the first program ignores at its start
  *   hostname=NAME
  *   tty=1            the console is a terminal (UM_CON_TTY); else stdin/stdout/stderr are streams
  *   stdio=N:KIND     what host stream N is: file, pipe, chr, null, closed

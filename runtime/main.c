@@ -2,6 +2,7 @@
 /*
  * umbra: the command line. Finds the command in the table and lets it run; help comes from the same table.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -71,6 +72,18 @@ static void close_inherited(void)
 		close(fd);
 }
 
+/*
+ * Where there is no stdin, stdout or stderr the next file we open would become it. A descriptor that can neither be read nor
+ * written takes the place; the VMM knows it by that.
+ */
+static void fill_standard_streams(void)
+{
+	for (int fd = 0; fd < 3; fd++) {
+		if (fcntl(fd, F_GETFD) < 0 && open("/", O_PATH) != fd)
+			return; /* no descriptors at all: whoever needs one will say so */
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct command *c;
@@ -78,6 +91,7 @@ int main(int argc, char **argv)
 	const char *name = argc > 1 ? argv[1] : "--help";
 
 	clock_sample(&start);
+	fill_standard_streams();
 	close_inherited();
 	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
 		return print_help();

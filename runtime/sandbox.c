@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -185,6 +186,8 @@ static int add_cwd(struct builder *b, char cwd[PATH_MAX])
 	int fd;
 
 	if (b->opts->rootfs || !getcwd(cwd, PATH_MAX) || cwd[0] != '/') {
+		if (!b->opts->rootfs && !b->opts->cwd)
+			msg_warning("the current directory is gone or out of reach: starting in /");
 		strcpy(cwd, "/");
 		return 0;
 	}
@@ -321,6 +324,22 @@ static void add_limits(struct builder *b)
 	}
 }
 
+/* As across execve(2): nohup and "trap '' PIPE" are meant for the program. */
+static void add_ignored(struct builder *b)
+{
+	char list[64 * 3 + 1] = "";
+	size_t used = 0;
+
+	for (int sig = 1; sig <= 64; sig++) {
+		struct sigaction sa;
+
+		if (sigaction(sig, NULL, &sa) == 0 && sa.sa_handler == SIG_IGN)
+			used += (size_t)sprintf(list + used, used ? ",%d" : "%d", sig);
+	}
+	if (used)
+		config_add(&b->spec->config, "ignore", "%s", list);
+}
+
 static void add_hostname(struct builder *b)
 {
 	struct utsname u;
@@ -345,6 +364,7 @@ static void add_program(struct builder *b, const char *cwd)
 	add_identity(b);
 	add_hostname(b);
 	add_limits(b);
+	add_ignored(b);
 	if (o->tty)
 		config_add(c, "tty", "1");
 	for (unsigned int i = 0; i < o->nhides; i++)

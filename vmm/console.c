@@ -45,7 +45,7 @@ static void tx_return(struct con_out *o)
 	o->first = t->next;
 	if (!o->first)
 		o->last = &o->first;
-	virtq_push(&o->con->tx, t->chain.head, 0);
+	virtq_push(&o->con->tx, t->chain.head, (uint32_t)o->error);
 	tx_put(o->con, t);
 }
 
@@ -296,8 +296,8 @@ static bool rx_step(struct console *con)
 		}
 	}
 	if (n <= 0) {
-		/* A terminal in line mode may have more to say after ^D. */
-		con->at_eof = n < 0 || !con->io[0].tty || con->tty;
+		/* A terminal in line mode may have more to say after ^D, and a file may grow. */
+		con->at_eof = n < 0 || con->tty || (!con->io[0].tty && con->io[0].how != STREAM_DIRECT);
 		con->wanted = false;
 		rx_send(con, stream, UM_CON_EOF, 0, 0);
 		return false;

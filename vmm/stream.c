@@ -33,15 +33,22 @@ static bool is_null(const struct stat *st)
 	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3);
 }
 
+/* /dev/zero, /dev/full and the like never make anybody wait. */
+static bool is_memory(const struct stat *st)
+{
+	return S_ISCHR(st->st_mode) && major(st->st_rdev) == 1;
+}
+
 void stream_open(struct stream *s, int fd, int flags)
 {
 	struct stat st;
 
 	*s = (struct stream){.fd = -1, .how = STREAM_CLOSED, .kind = "closed"};
-	if (fstat(fd, &st) < 0)
+	/* The launcher puts a path descriptor where there was nothing. */
+	if (fstat(fd, &st) < 0 || (fcntl(fd, F_GETFL) & O_PATH))
 		return;
 
-	if (S_ISFIFO(st.st_mode) || (S_ISCHR(st.st_mode) && !is_null(&st))) {
+	if (S_ISFIFO(st.st_mode) || (S_ISCHR(st.st_mode) && !is_memory(&st))) {
 		s->kind = S_ISCHR(st.st_mode) ? "chr" : "pipe";
 		s->tty = S_ISCHR(st.st_mode) && isatty(fd);
 		s->how = STREAM_OWN;

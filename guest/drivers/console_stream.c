@@ -3,7 +3,8 @@
  * Standard streams that are passed through: files 0, 1 and 2 of the first program when the console is no terminal.
  *
  * Output is copied into messages; a stream may have a pipe's worth of them under way, then writers wait. When the host's end breaks,
- * the VMM says so once and later writes fail: EPIPE with SIGPIPE, or the host's error.
+ * the VMM says so once and later writes fail: EPIPE with SIGPIPE, or the host's error. Writing to a file of the host waits until it
+ * is done, since a full disk is to be told to the program that fills it.
  * Input is asked for (UM_CTL_STDIN_WANT) only when somebody reads or polls and nothing is here, so that what nobody reads stays
  * with the host. One wish is under way at most; its answer is a buffer or the end of the input.
  *
@@ -20,6 +21,7 @@
 
 struct out_stream {
 	u32 stream;
+	bool sync; /* a file of the host: a write returns when it is done there, with what came of it */
 	spinlock_t lock;
 	u32 bytes, messages; /* lock: with the device */
 	int error;           /* 0, or what writes fail with */
@@ -40,6 +42,12 @@ static struct out_stream outs[3]; /* 1 and 2 are used */
 
 /* ---- output ---- */
 
+/* As a positive errno, whatever the VMM says. */
+static int host_error(u32 error)
+{
+	return error > 0 && error < MAX_ERRNO ? (int)error : EPIPE;
+}
+
 static void out_done(struct virtq_req *r)
 {
 	struct con_tx *tx = container_of(r, struct con_tx, req);
@@ -49,6 +57,8 @@ static void out_done(struct virtq_req *r)
 	o->bytes -= tx->len;
 	o->messages--;
 	spin_unlock(&o->lock);
+	if (unlikely(r->written && !READ_ONCE(o->error)))
+		WRITE_ONCE(o->error, host_error(r->written));
 	kfree(tx);
 	if (wait_queue_active(&o->wait))
 		wake_up_poll(&o->wait, EPOLLOUT | EPOLLWRNORM);
@@ -108,6 +118,12 @@ static ssize_t out_write(struct file *f, struct iov_iter *it, loff_t *pos)
 		spin_unlock(&o->lock);
 		con_send(tx, o->stream);
 	}
+	if (o->sync && done) {
+		/* A signal may end the wait, not the writing. */
+		(void)wait_event_interruptible(&o->wait, READ_ONCE(o->messages) == 0);
+		if (READ_ONCE(o->error))
+			return out_error(o);
+	}
 	return done ? done : ret;
 }
 
@@ -131,7 +147,7 @@ void stream_broken(u32 stream, int error)
 	if (stream != UM_CON_STDOUT && stream != UM_CON_STDERR)
 		return;
 	o = &outs[stream];
-	WRITE_ONCE(o->error, error > 0 && error < MAX_ERRNO ? error : EPIPE);
+	WRITE_ONCE(o->error, host_error((u32)error));
 	wake_up_all_poll(&o->wait, EPOLLOUT | EPOLLERR);
 }
 
@@ -340,9 +356,10 @@ void stream_init(void)
 	mutex_init(&in.read_mutex);
 	list_init(&in.bufs);
 	wait_queue_init(&in.wait);
-	in.sticky_eof = strcmp(stream_kind(0), "chr") != 0;
+	in.sticky_eof = !strcmp(stream_kind(0), "pipe");
 	for (u32 i = 1; i < 3; i++) {
 		outs[i].stream = i;
+		outs[i].sync = !strcmp(stream_kind(i), "file");
 		wait_queue_init(&outs[i].wait);
 	}
 }

@@ -84,6 +84,20 @@ static void set_limits(void)
 	itimers_new_process(current->process);
 }
 
+/* ignore=1,13 */
+static void set_ignored(void)
+{
+	const char *v = config_get("ignore");
+	char *end;
+
+	for (; v; v = *end == ',' ? end + 1 : NULL) {
+		const u64 sig = strtoull(v, &end, 10);
+
+		if (sig >= 1 && sig <= NSIG && sig != SIGKILL && sig != SIGSTOP)
+			current->sighand->action[sig - 1].handler = SIG_IGN;
+	}
+}
+
 static u32 count_numbers(const char *s)
 {
 	u32 n = *s ? 1 : 0;
@@ -232,6 +246,7 @@ static void first_program(void *arg)
 	if (err)
 		pr_warn("no standard descriptors: error %d\n", -err);
 	set_limits();
+	set_ignored();
 	strace_task(current);
 	if (!argv || !argv[0]) {
 		complain("run", "(nothing)", -ENOENT);

@@ -71,7 +71,8 @@ status 7 -- sh -c 'exit 7' <&- >&-
 "$UMBRA" do -- sh -c 'trap "echo got; exit 5" TERM; echo ready; while :; do sleep 0.1; done' >out 2>&1 & pid=$!
 for _ in $(seq 50); do grep -q ready out && break; sleep 0.1; done
 kill -TERM $pid; wait $pid; is "status after a trap" $? 5; is "trap" "$(tail -1 out)" got
-"$UMBRA" do -- sleep 100 & pid=$!; sleep 0.3
+# A shell starts what is in the background with SIGINT ignored, and that is passed on.
+env --default-signal=INT "$UMBRA" do -- sleep 100 & pid=$!; sleep 0.3
 kill -INT $pid; wait $pid; is "SIGINT" $? 130
 "$UMBRA" do -- sleep 100 & pid=$!; sleep 0.3
 kill -KILL $pid; wait $pid 2>/dev/null
