@@ -58,8 +58,8 @@ static const char *add_hide(void *ctx, const char *value)
 {
 	struct sandbox_opts *o = ctx;
 
-	if (value[0] != '/')
-		return "an absolute path is wanted";
+	if (value[0] != '/' || value[strspn(value, "/")] == 0)
+		return "an absolute path, not the root, is wanted";
 	return add_word(o->hides, &o->nhides, SANDBOX_MAX_WORDS, value);
 }
 
@@ -163,6 +163,8 @@ static int run_sandbox(const struct command *self, struct sandbox_opts *o, int a
 	const int first = opt_parse(self->name, self->opts, o, argc, argv);
 	int err;
 
+	if (first == OPT_HELP)
+		return command_help(self);
 	if (first < 0)
 		return VMM_EXIT_ERROR;
 	if (first == argc)

@@ -24,6 +24,7 @@
 #include "abi/boot.h"
 #include "runtime/command.h"
 #include "runtime/host.h"
+#include "runtime/msg.h"
 #include "vmm/backend/backend.h"
 
 #define KERNEL_NEEDED_MAJOR 5
@@ -269,8 +270,12 @@ static int run_doctor(const struct command *self, int argc, char **argv, const s
 	bool usable = true;
 
 	(void)start;
+	if (first == OPT_HELP)
+		return command_help(self);
 	if (first < 0)
 		return 125;
+	if (first < argc)
+		return msg_error("doctor takes no arguments, not '%s'", argv[first]);
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
 		struct finding f = {0};
 

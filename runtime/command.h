@@ -18,6 +18,9 @@ struct command {
 	int (*run)(const struct command *self, int argc, char **argv, const struct clock_sample *start);
 };
 
+/* Prints the help of one command. Returns the exit status: 0. */
+int command_help(const struct command *c);
+
 extern const struct command command_do;
 extern const struct command command_run;
 extern const struct command command_doctor;

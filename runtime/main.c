@@ -44,7 +44,7 @@ static int print_help(void)
 	return 0;
 }
 
-static int print_command_help(const struct command *c)
+int command_help(const struct command *c)
 {
 	printf("Usage: umbra %s%s%s\n\n%s\n", c->name, c->synopsis[0] ? " " : "", c->synopsis, c->text);
 	if (c->opts[0].name) {
@@ -99,7 +99,7 @@ int main(int argc, char **argv)
 		if (argc < 3)
 			return print_help();
 		c = find_command(argv[2]);
-		return c ? print_command_help(c) : msg_error("no command '%s' (see 'umbra --help')", argv[2]);
+		return c ? command_help(c) : msg_error("no command '%s' (see 'umbra --help')", argv[2]);
 	}
 	if (strcmp(name, "--version") == 0)
 		name = "version";
@@ -107,6 +107,6 @@ int main(int argc, char **argv)
 	if (!c)
 		return msg_error("no command '%s' (see 'umbra --help')", name);
 	if (argc > 2 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0))
-		return print_command_help(c);
+		return command_help(c);
 	return c->run(c, argc - 1, argv + 1, &start);
 }

@@ -101,6 +101,8 @@ int opt_parse(const char *command, const struct opt *table, void *ctx, int argc,
 
 		if (strcmp(argv[i], "--") == 0)
 			return i + 1;
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+			return OPT_HELP;
 		took = argv[i][1] == '-' ? parse_long(command, table, ctx, argv[i], next)
 					 : parse_letters(command, table, ctx, argv[i], next);
 		if (took < 0)

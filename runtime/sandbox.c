@@ -216,9 +216,9 @@ static int add_cwd(struct builder *b, char cwd[PATH_MAX])
 static int add_bind(struct builder *b, const char *word, unsigned int index)
 {
 	char buf[2 * PATH_MAX], tag[16], *save = NULL;
-	const char *src, *dst, *mode;
+	const char *src, *dst, *mode, *rest;
 	const struct host_mount *m;
-	bool read_only = false, shared = false;
+	bool read_only, shared;
 	struct vmm_export *x;
 	int fd;
 
@@ -228,18 +228,18 @@ static int add_bind(struct builder *b, const char *word, unsigned int index)
 	src = strtok_r(buf, ":", &save);
 	dst = strtok_r(NULL, ":", &save);
 	mode = strtok_r(NULL, ":", &save);
-	if (mode && strcmp(mode, "ro") == 0)
-		read_only = true;
-	else if (mode && strcmp(mode, "shared") == 0)
-		shared = true;
-	else if (mode && strcmp(mode, "rw") != 0)
+	rest = strtok_r(NULL, ":", &save);
+	read_only = mode && strcmp(mode, "ro") == 0;
+	shared = mode && strcmp(mode, "shared") == 0;
+	if (rest || (mode && !read_only && !shared && strcmp(mode, "rw") != 0))
 		return msg_error("--bind %s: after the second ':' only 'ro', 'rw' or 'shared' may follow", word);
 	if (!src)
 		return msg_error("--bind: say what to show, as SRC:DST");
 	if (!dst)
 		dst = src;
-	if (dst[0] != '/')
-		return msg_error("--bind %s: the place in the sandbox must begin with '/'", word);
+	if (dst[0] != '/' || dst[strspn(dst, "/")] == 0)
+		return msg_error("--bind %s: the place in the sandbox must begin with '/' and not be the root (--rootfs)",
+				 word);
 
 	fd = open(src, O_PATH | O_CLOEXEC);
 	if (fd < 0)

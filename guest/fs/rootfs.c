@@ -201,7 +201,7 @@ static bool may_fail(const struct mount_line *l)
 	return (l->source[0] == 'm' && l->source[1] >= '0' && l->source[1] <= '9') || !strcmp(l->type, "mqueue");
 }
 
-static int mount_all(void)
+static int mount_all(const char **where)
 {
 	const char *iter = NULL, *v;
 
@@ -218,9 +218,11 @@ static int mount_all(void)
 		/* A type that this kernel does not know is as good as an empty directory. */
 		if (err == -ENODEV || (err && may_fail(&l)))
 			err = 0;
-		kfree(copy);
-		if (err)
+		if (err) {
+			*where = err == -EINVAL ? v : l.target; /* in @copy, which stays */
 			return err;
+		}
+		kfree(copy);
 	}
 	return 0;
 }
@@ -265,13 +267,14 @@ static int hide(const char *name)
 	return err;
 }
 
-int mount_config(void)
+int mount_config(const char **where)
 {
 	const char *iter = NULL, *v;
-	int err = mount_all();
+	int err = mount_all(where);
 
 	while (!err && (v = config_next("hide", &iter))) {
 		err = hide(v);
+		*where = v;
 		if (err)
 			pr_err("hide %s: error %d\n", v, -err);
 	}

@@ -18,14 +18,43 @@
 #include <gk/tty.h>
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define EXIT_NO_SANDBOX 125
 #define EXIT_NOT_FOUND 127
 #define EXIT_CANNOT_EXEC 126
+
+/* What can go wrong with names and programs, in words. */
+static const char *error_text(int err)
+{
+	static const struct {
+		int err;
+		const char *text;
+	} texts[] = {
+		{ENOENT, "not found"},
+		{EACCES, "permission denied"},
+		{EPERM, "operation not permitted"},
+		{ENOEXEC, "not an executable format this kernel knows"},
+		{ENOTDIR, "not a directory"},
+		{EISDIR, "is a directory"},
+		{ELOOP, "too many symbolic links"},
+		{ENAMETOOLONG, "name too long"},
+		{E2BIG, "too many arguments or environment variables"},
+		{ENOMEM, "not enough memory (see --memory)"},
+		{EIO, "damaged, or it cannot be read"},
+		{ETXTBSY, "open for writing"},
+		{EROFS, "read-only file system"},
+	};
+
+	for (u32 i = 0; i < ARRAY_SIZE(texts); i++) {
+		if (err == -texts[i].err)
+			return texts[i].text;
+	}
+	return NULL;
+}
 
 /* A line on the program's stderr; to the log if that is not there. */
 static void complain(const char *what, const char *name, int err)
 {
-	const char *why = err == -ENOENT ? "not found" : err == -EACCES ? "permission denied" :
-			  err == -ENOEXEC ? "not an executable format this kernel knows" : NULL;
+	const char *why = error_text(err);
 	struct file *f = fd_get(2);
 	char line[512];
 	loff_t pos = 0;
@@ -225,7 +254,9 @@ static int exec_configured(const char **argv)
 
 	if (!env)
 		return -ENOMEM;
-	if (strchr(argv[0], '/'))
+	if (!*argv[0])
+		err = -ENOENT;
+	else if (strchr(argv[0], '/'))
 		err = kernel_execve(argv[0], argv, env);
 	else
 		err = exec_in_path(argv[0], argv, env);
@@ -235,16 +266,18 @@ static int exec_configured(const char **argv)
 
 static void first_program(void *arg)
 {
-	const char **argv = config_strings("arg");
-	int err;
+	const char **argv = config_strings("arg"), *where = "";
+	int err, unmounted;
 
 	init_devices();
-	err = mount_config();
-	if (err)
-		panic("cannot mount what the configuration asks for: error %d", -err);
+	unmounted = mount_config(&where);
 	err = console_open_stdio();
 	if (err)
 		pr_warn("no standard descriptors: error %d\n", -err);
+	if (unmounted) {
+		complain("mount something at", where, unmounted);
+		do_group_exit(EXIT_NO_SANDBOX << 8);
+	}
 	set_limits();
 	set_ignored();
 	strace_task(current);

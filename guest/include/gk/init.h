@@ -55,7 +55,8 @@ void virtq_interrupt(void); /* UM_PENDING_QUEUE: completes what the devices have
 void console_init(void);  /* drivers/console.c: /dev/console, stdio streams or the terminal */
 void control_init(void);  /* drivers/control.c: signals and window size from the host */
 void tty_init(void);
-/* fs/rootfs.c */ int mount_config(void); /* the mounts of the configuration, in order */
+/* fs/rootfs.c: the mounts of the configuration, in order. On an error *@where is the place it happened at. */
+int mount_config(const char **where);
 
 struct task;
 /* The first program: pid 1 (kernel/init.c). */
