@@ -67,7 +67,8 @@ static struct twin no_twin;
 static spinlock_t direct_lock;
 static u32 next_slot;      /* direct_lock */
 static struct page *table; /* one block: NR_SLOTS pointers */
-static u8 *stubs;          /* NR_SLOTS * STUB_BYTES, kernel memory */
+/* In the image, so that direct_common is near: on a large machine what is allocated may be more than 2 GB away. */
+static u8 stubs[NR_SLOTS * STUB_BYTES];
 static bool enabled;
 
 extern const char direct_common[];
@@ -631,8 +632,7 @@ void direct_init(void)
 	if (!(boot->features & UM_FEAT_DIRECT) || !boot->direct_entry || config_get("nodirect"))
 		return;
 	table = alloc_pages(TABLE_ORDER, 0);
-	stubs = kmalloc(NR_SLOTS * STUB_BYTES);
-	if (!table || !stubs)
+	if (!table)
 		return;
 	for (u32 i = 0; i < NR_SLOTS; i++)
 		((u64 *)page_address(table))[i] = (u64)(stubs + i * STUB_BYTES);
