@@ -74,6 +74,11 @@ struct itimers *itimers_get(struct process *p); /* NULL: no memory */
 /* Something on CPU time has been set: has the sampler look now. */
 void cputime_sampler_start(struct process *p);
 
+/*
+ * itimer.c; siglock held: the thread that a signal for CPU time goes to, if it takes it. That is one that is running: a profiler
+ * wants to know where, and the others may not run for long. NULL: all are about to exit.
+ */
+struct task *busy_thread(struct process *p);
 /* posix_timer.c; siglock held: sends what is due by CPU time; ns of CPU time until the next is, or KTIME_NEVER. */
 u64 posix_cpu_timers_check(struct process *p);
 

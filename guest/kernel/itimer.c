@@ -26,10 +26,21 @@
 #define ITIMER_VIRTUAL 1
 #define ITIMER_PROF 2
 
-static void send_alarm(struct process *p, int sig)
+struct task *busy_thread(struct process *p)
 {
-	struct task *t = any_thread(p);
+	struct task *t = current;
 
+	if (t->process == p && !t->exiting)
+		return t;
+	for_each_thread(t, p) {
+		if (READ_ONCE(t->on_cpu) && !t->exiting && t->sighand)
+			return t;
+	}
+	return any_thread(p);
+}
+
+static void send_alarm(struct task *t, int sig)
+{
 	if (t)
 		send_signal_locked(sig, NULL, t, true, false);
 }
@@ -44,7 +55,7 @@ static void real_fire(struct ktimer *kt)
 
 	spin_lock(&p->siglock);
 	if (it->real_expiry && it->real_expiry <= now) {
-		send_alarm(p, SIGALRM);
+		send_alarm(any_thread(p), SIGALRM);
 		if (it->real_interval) {
 			it->real_expiry += ((now - it->real_expiry) / it->real_interval + 1) * it->real_interval;
 			ktimer_start(kt, MAX(it->real_expiry, now + PERIOD_MIN_NS));
@@ -63,7 +74,7 @@ static u64 cpu_itimer_check(struct process *p, struct cpu_itimer *ci, u64 used, 
 	if (!ci->expiry)
 		return KTIME_NEVER;
 	if (used >= ci->expiry) {
-		send_alarm(p, sig);
+		send_alarm(busy_thread(p), sig);
 		if (!ci->interval) {
 			ci->expiry = 0;
 			return KTIME_NEVER;
@@ -84,11 +95,11 @@ static u64 cpu_limit_check(struct process *p, u64 used)
 	hard = r->max >= KTIME_MAX / NSEC_PER_SEC ? KTIME_NEVER : MAX(r->max, 1ull) * NSEC_PER_SEC;
 	soft = r->cur >= KTIME_MAX / NSEC_PER_SEC ? KTIME_NEVER : MAX(r->cur, 1ull) * NSEC_PER_SEC;
 	if (used >= hard) {
-		send_alarm(p, SIGKILL);
+		send_alarm(any_thread(p), SIGKILL);
 		return KTIME_NEVER;
 	}
 	if (used >= soft) {
-		send_alarm(p, SIGXCPU);
+		send_alarm(busy_thread(p), SIGXCPU);
 		r->cur++;
 		soft += NSEC_PER_SEC;
 	}

@@ -140,7 +140,7 @@ static u64 timer_forward(struct posix_timer *pt, u64 now)
 static bool timer_send(struct posix_timer *pt)
 {
 	struct process *p = pt->process;
-	struct task *t = pt->target ? pt->target : any_thread(p);
+	struct task *t = pt->target ? pt->target : pt->on_cpu_clock ? busy_thread(p) : any_thread(p);
 
 	if (pt->notify == SIGEV_NONE || !t || t->exiting)
 		return false;

@@ -299,9 +299,45 @@ static void test_cpu_limit(void)
 	CHECK_EQ(wait_for(pid), 128 + SIGXCPU);
 }
 
+static volatile pid_t burner_tid;
+
+static void *burner(void *arg)
+{
+	burner_tid = gettid();
+	burn_until(3);
+	return NULL;
+}
+
+/* The signal is for the thread that uses the time, not for one that sleeps. */
+static void test_busy(void)
+{
+	struct sigaction sa = { .sa_sigaction = note, .sa_flags = SA_SIGINFO | SA_RESTART };
+	struct itimerval it = { { 0, 10000 }, { 0, 10000 } };
+	pthread_t t;
+	timer_t id;
+
+	CHECK_OK(sigaction(SIGPROF, &sa, NULL));
+	hits = 0;
+	CHECK_OK(setitimer(ITIMER_PROF, &it, NULL));
+	CHECK_EQ(pthread_create(&t, NULL, burner, NULL), 0);
+	CHECK_EQ(pthread_join(t, NULL), 0);
+	CHECK_EQ(taker, burner_tid);
+	memset(&it, 0, sizeof(it));
+	CHECK_OK(setitimer(ITIMER_PROF, &it, NULL));
+	CHECK_OK(sigaction(SIGUSR1, &sa, NULL));
+	hits = 0;
+	id = make(CLOCK_PROCESS_CPUTIME_ID, SIGUSR1, 0);
+	arm(id, 10, 10);
+	CHECK_EQ(pthread_create(&t, NULL, burner, NULL), 0);
+	CHECK_EQ(pthread_join(t, NULL), 0);
+	CHECK_EQ(taker, burner_tid);
+	CHECK_OK(timer_delete(id));
+}
+
 int main(void)
 {
 	test_real();
+	test_busy();
 	test_cpu();
 	test_posix();
 	test_overrun();
