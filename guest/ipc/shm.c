@@ -223,7 +223,7 @@ SYSCALL3(shmget, s32, key, u64, size, u32, flags)
 	struct shm_args args = { key, size, flags };
 
 	if (flags & SHM_HUGETLB)
-		return -ENOMEM; /* there are no huge pages */
+		return capable(CAP_IPC_LOCK) ? -ENOMEM : -EPERM; /* there are no huge pages */
 	return ipc_get(&shm_ids, key, flags, shm_make, shm_check, &args);
 }
 

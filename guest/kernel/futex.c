@@ -126,7 +126,7 @@ static void requeue_one(struct futex_q *q, struct futex_bucket *from, struct fut
 		list_del(&q->link);
 		atomic_dec(&from->waiters);
 		atomic_inc(&to->waiters);
-		list_add_tail(&q->link, &to->list);
+		futex_link(q, to);
 		smp_store_release(&q->bucket, to);
 	}
 	/* @key and the waiter's old one differ at most in which inode they hold; each keeps its reference alive elsewhere. */

@@ -49,16 +49,21 @@ static int shared_key(u64 uaddr, struct futex_key *key)
 	down_read(&mm->mmap_lock);
 	vma = vma_find(mm, uaddr);
 	if (vma && vma->start <= uaddr) {
+		if (!(vma->flags & (VM_READ | VM_WRITE)))
+			goto out;
 		ret = 0;
 		if ((vma->flags & VM_SHARED) && vma->file) {
 			key->inode = vma->file->inode;
 			inode_get(key->inode);
 			key->offset = uaddr - vma->start + (vma->pgoff << PAGE_SHIFT);
+			if (key->offset >= PAGE_ALIGN((u64)key->inode->size))
+				ret = -EFAULT; /* beyond the end of the file there is no word */
 		} else {
 			key->mm = mm;
 			key->offset = uaddr;
 		}
 	}
+out:
 	up_read(&mm->mmap_lock);
 	return ret;
 }
@@ -119,11 +124,21 @@ void futex_queue_unlock(struct futex_bucket *b)
 	atomic_dec(&b->waiters);
 }
 
+void futex_link(struct futex_q *q, struct futex_bucket *b)
+{
+	struct list_head *at = b->list.prev;
+
+	while (at != &b->list && list_entry(at, struct futex_q, link)->prio < q->prio)
+		at = at->prev;
+	list_add(&q->link, at);
+}
+
 void futex_queue(struct futex_q *q, struct futex_bucket *b)
 {
 	q->task = current;
 	q->bucket = b;
-	list_add_tail(&q->link, &b->list);
+	q->prio = current->rt_priority;
+	futex_link(q, b);
 }
 
 bool futex_woken(const struct futex_q *q)

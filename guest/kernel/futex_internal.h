@@ -28,7 +28,7 @@ struct futex_key {
 struct futex_bucket {
 	spinlock_t lock;
 	u32 waiters; /* atomic: raised before a waiter looks at its word, so that a waker may skip an empty bucket */
-	struct list_head list; /* lock: struct futex_q, first come first */
+	struct list_head list; /* lock: struct futex_q: real-time priorities first, within one first come first */
 } __aligned(64);
 
 /* A PI futex with waiters. Lives as long as somebody waits. */
@@ -45,6 +45,7 @@ struct futex_q {
 	struct list_head link;       /* bucket */
 	struct futex_bucket *bucket; /* NULL once woken; changes (requeue) only under both locks */
 	struct task *task;
+	int prio;                    /* real-time priority when it queued, 0: none */
 	struct futex_key key;        /* bucket */
 	u32 bitset;
 	struct pi_state *pi;         /* NULL: an ordinary waiter */
@@ -69,6 +70,8 @@ struct futex_bucket *futex_queue_lock(const struct futex_key *key);
 /* Undoes it without having queued. */
 void futex_queue_unlock(struct futex_bucket *b);
 void futex_queue(struct futex_q *q, struct futex_bucket *b); /* locked */
+/* Bucket locked: puts @q, whose prio is set, at its place. */
+void futex_link(struct futex_q *q, struct futex_bucket *b);
 /* Takes @q out; false: it was woken already. Puts the key. */
 bool futex_unqueue(struct futex_q *q);
 bool futex_woken(const struct futex_q *q);

@@ -265,14 +265,14 @@ SYSCALL1(sched_get_priority_max, int, policy)
 {
 	if (policy_is_rt(policy))
 		return RT_PRIORITY_MAX;
-	return policy == SCHED_NORMAL || policy == SCHED_BATCH || policy == SCHED_IDLE ? 0 : -EINVAL;
+	return policy == SCHED_NORMAL || policy == SCHED_BATCH || policy == SCHED_IDLE || policy == SCHED_DEADLINE ? 0 : -EINVAL;
 }
 
 SYSCALL1(sched_get_priority_min, int, policy)
 {
 	if (policy_is_rt(policy))
 		return 1;
-	return policy == SCHED_NORMAL || policy == SCHED_BATCH || policy == SCHED_IDLE ? 0 : -EINVAL;
+	return policy == SCHED_NORMAL || policy == SCHED_BATCH || policy == SCHED_IDLE || policy == SCHED_DEADLINE ? 0 : -EINVAL;
 }
 
 SYSCALL2(sched_rr_get_interval, s32, pid, struct timespec64 __user *, interval)

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -148,6 +149,46 @@ static void test_wake(void)
 	finish(w, 1);
 }
 
+static int order[4], nr_order;
+
+static void *wait_in_turn(void *arg)
+{
+	const struct sched_param p = { .sched_priority = *(int *)arg };
+
+	if (p.sched_priority)
+		CHECK_EQ(pthread_setschedparam(pthread_self(), SCHED_FIFO, &p), 0);
+	__atomic_add_fetch(&asleep, 1, __ATOMIC_SEQ_CST);
+	CHECK_OK(futex(&word, FUTEX_WAIT, word, NULL, NULL, 0));
+	order[nr_order++] = p.sched_priority;
+	__atomic_add_fetch(&awake, 1, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+/* Who has a real-time priority is woken first, the highest before all. */
+static void test_priority(void)
+{
+	static int prios[4] = { 0, 1, 3, 2 };
+	pthread_t t[4];
+
+	if (geteuid())
+		return;
+	asleep = awake = 0;
+	for (int i = 0; i < 4; i++) {
+		CHECK_EQ(pthread_create(&t[i], NULL, wait_in_turn, &prios[i]), 0);
+		while (asleep <= i)
+			usleep(1000);
+		usleep(20000);
+	}
+	for (int i = 1; i <= 4; i++) {
+		CHECK_EQ(futex(&word, FUTEX_WAKE, 1, NULL, NULL, 0), 1);
+		until_awake(i);
+	}
+	for (int i = 0; i < 4; i++) {
+		CHECK_EQ(order[i], 3 - i);
+		CHECK_EQ(pthread_join(t[i], NULL), 0);
+	}
+}
+
 static void test_requeue(void)
 {
 	struct waiter w[5];
@@ -191,6 +232,25 @@ static void test_wake_op(void)
 }
 
 /* A word in memory that two processes share, at different addresses: anonymous and of a file. */
+/* A word of a file that has been cut off before it. */
+static void test_truncated(void)
+{
+	char name[] = "/tmp/futex-XXXXXX";
+	const int fd = (int)CHECK_OK(mkstemp(name));
+	uint32_t *p;
+
+	unlink(name);
+	CHECK_OK(ftruncate(fd, 8192));
+	p = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	CHECK(p != MAP_FAILED);
+	CHECK_EQ(futex(p + 1024, FUTEX_WAKE, 1, NULL, NULL, 0), 0);
+	CHECK_OK(ftruncate(fd, 4096));
+	CHECK_EQ(futex(p, FUTEX_WAKE, 1, NULL, NULL, 0), 0);
+	CHECK_ERR(futex(p + 1024, FUTEX_WAKE, 1, NULL, NULL, 0), EFAULT);
+	CHECK_OK(munmap(p, 8192));
+	close(fd);
+}
+
 static void shared_between(int fd, int flags)
 {
 	uint32_t *a = mmap(NULL, 4096, PROT_READ | PROT_WRITE, flags, fd, 0), *b;
@@ -250,6 +310,8 @@ static void test_faults(void)
 	CHECK_ERR(futex(p, FUTEX_WAIT_PRIVATE, 3, &ts, NULL, 0), ETIMEDOUT);
 	CHECK_OK(mprotect(p, 4096, PROT_NONE));
 	CHECK_ERR(futex(p, FUTEX_WAIT_PRIVATE, 3, &ts, NULL, 0), EFAULT);
+	CHECK_ERR(futex(p, FUTEX_WAKE, 1, NULL, NULL, 0), EFAULT);
+	CHECK_ERR(futex(&word, FUTEX_CMP_REQUEUE, 1, (void *)1, p, word), EFAULT);
 	munmap(p, 4096);
 }
 
@@ -259,9 +321,11 @@ int main(void)
 	test_errors();
 	test_timeout();
 	test_wake();
+	test_priority();
 	test_requeue();
 	test_wake_op();
 	test_shared();
 	test_faults();
+	test_truncated();
 	return 0;
 }

@@ -30,6 +30,8 @@ static void params(void)
 	CHECK_ERR(sched_rr_get_interval(-1, &ts), EINVAL);
 	CHECK_EQ(sched_get_priority_min(SCHED_OTHER), 0);
 	CHECK_EQ(sched_get_priority_max(SCHED_FIFO), 99);
+	CHECK_EQ(sched_get_priority_max(6 /* SCHED_DEADLINE */), 0);
+	CHECK_EQ(sched_get_priority_min(6), 0);
 	CHECK_ERR(sched_get_priority_max(77), EINVAL);
 	CHECK_OK(sched_yield());
 	CHECK_ERR(sched_setscheduler(0, 77, &p), EINVAL);
