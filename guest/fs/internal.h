@@ -123,6 +123,10 @@ int sync_super(struct super *sb);
 int for_each_super(int (*fn)(struct super *sb, void *arg), void *arg);
 size_t list_fs_types(char *buf, size_t size);
 
+/* nsfs.c */
+/* The file of the namespace of kind @name ("mnt", "pid"...): *out with references, or -ENOENT. */
+int nsfs_path(const char *name, struct path *out);
+
 /* fs_info.c */
 void fs_get_root(struct path *root);
 void fs_get_pwd(struct path *pwd);

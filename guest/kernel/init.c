@@ -43,6 +43,7 @@ void gk_init(struct um_boot *b)
 	epoll_init();
 	inotify_init();
 	proc_init();
+	nsfs_init();
 	faults_init();
 	sysfs_init();
 	devfs_init();

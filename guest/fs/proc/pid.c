@@ -236,12 +236,13 @@ static const struct {
 
 static char *ns_readlink(struct dentry *d, struct inode *i, struct path *jump)
 {
-	const char *name = d->name, *end = strstr(name, "_for_children");
-	char buf[40];
+	const char *end = strstr(d->name, "_for_children");
+	char name[16];
+	int err;
 
-	scnprintf(buf, sizeof(buf), "%.*s:[%lu]", end ? (int)(end - name) : (int)d->name_len, name,
-		  (unsigned long)i->ino);
-	return kstrdup(buf);
+	strscpy(name, d->name, MIN(sizeof(name), end ? (size_t)(end - d->name) + 1 : sizeof(name)));
+	err = nsfs_path(name, jump);
+	return err ? ERR_PTR(err) : NULL;
 }
 
 static const struct inode_ops ns_link_ops = {.readlink = ns_readlink};
