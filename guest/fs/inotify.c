@@ -181,7 +181,9 @@ static void notify(struct inode *i, u32 mask, u32 cookie, const char *name, bool
 
 void fsnotify_inode(struct inode *i, u32 mask)
 {
-	notify(i, mask | (S_ISDIR(i->mode) ? IN_ISDIR : 0), 0, NULL, false);
+	const bool self = mask & (IN_MOVE_SELF | IN_DELETE_SELF); /* these never say that it is a directory */
+
+	notify(i, mask | (S_ISDIR(i->mode) && !self ? IN_ISDIR : 0), 0, NULL, false);
 }
 
 void fsnotify_name(struct inode *dir, u32 mask, const char *name, u32 cookie)
@@ -199,7 +201,6 @@ void fsnotify_dentry(struct dentry *d, u32 mask)
 		return;
 	if (S_ISDIR(i->mode))
 		mask |= IN_ISDIR;
-	notify(i, mask, 0, NULL, false);
 	parent = dget_parent(d);
 	if (parent && parent != d && parent->inode && READ_ONCE(parent->inode->watches)) {
 		spin_lock(&rename_lock); /* the name may be changed and freed meanwhile */
@@ -208,6 +209,7 @@ void fsnotify_dentry(struct dentry *d, u32 mask)
 		notify(parent->inode, mask, 0, name, READ_ONCE(d->flags) & DENTRY_UNLINKED);
 	}
 	dput(parent);
+	notify(i, mask, 0, NULL, false); /* the directory's watches hear of it first */
 }
 
 /* notify_lock held. Takes all watches off @i, telling them @mask and IN_IGNORED; the list is returned for watches_free(). */
@@ -423,7 +425,7 @@ static int inotify_fdinfo(struct file *f, char *buf, size_t size)
 	spin_lock(&notify_lock);
 	list_for_each_entry(w, &in->watches, instance_link)
 		len += scnprintf(buf + len, size - len, "inotify wd:%x ino:%lx sdev:%lx mask:%x ignored_mask:0\n", w->wd,
-				 w->inode->ino, w->inode->sb->dev, w->mask);
+				 w->inode->ino, w->inode->sb->dev, w->mask & ~(u32)IN_UNMOUNT);
 	spin_unlock(&notify_lock);
 	return len;
 }

@@ -9,6 +9,7 @@
  * Locks: mount_lock (spinlock, leaf but for reference counts) protects tree, hash, list and mounted counts. mount_mutex
  * serializes changes and is taken before any inode lock.
  */
+#include <gk/poll.h>
 #include "internal.h"
 
 #define MOUNT_HASH 64
@@ -20,6 +21,16 @@ static struct mount *hash[MOUNT_HASH]; /* mount_lock */
 static LIST_HEAD(all_mounts);	       /* mount_lock */
 static u32 mount_ids;
 static u64 mount_seq;
+
+DEFINE_WAIT_QUEUE(mount_wait);
+
+/* mount_lock held. */
+static void tree_changed(void)
+{
+	WRITE_ONCE(mount_seq, mount_seq + 1);
+	if (wait_queue_active(&mount_wait))
+		wake_up_all_poll(&mount_wait, EPOLLIN | EPOLLRDNORM | EPOLLERR | EPOLLPRI);
+}
 
 u64 mount_sequence(void)
 {
@@ -173,7 +184,7 @@ static void attach(struct mount *m, const struct path *at)
 	list_add_tail(&m->child_link, &at->mnt->children);
 	list_add_tail(&m->link, &all_mounts);
 	m->flags &= ~MNT_DETACHED;
-	mount_seq++;
+	tree_changed();
 }
 
 /* mount_lock held. The caller gets the references to parent and mountpoint that the mount had. */
@@ -191,7 +202,7 @@ static struct path detach(struct mount *m)
 	list_del(&m->child_link);
 	list_del(&m->link);
 	m->flags |= MNT_DETACHED;
-	mount_seq++;
+	tree_changed();
 	return at;
 }
 
@@ -397,7 +408,7 @@ static int do_remount(const struct path *at, u32 flags, const char *data)
 		if (!(flags & (ATIME_FLAGS | MS_STRICTATIME)))
 			want = (want & ~(u32)ATIME_FLAGS) | (at->mnt->flags & ATIME_FLAGS);
 		at->mnt->flags = (at->mnt->flags & MNT_DETACHED) | want;
-		mount_seq++;
+		tree_changed();
 		spin_unlock(&mount_lock);
 	}
 	mutex_unlock(&mount_mutex);

@@ -265,6 +265,10 @@ static int check_flags(const struct kernel_clone_args *a)
 {
 	u64 f = a->flags;
 
+	if ((f & CLONE_FS) && (f & (CLONE_NEWNS | CLONE_NEWUSER)))
+		return -EINVAL;
+	if ((f & CLONE_NEWIPC) && (f & CLONE_SYSVSEM))
+		return -EINVAL;
 	if (f & CLONE_NEW_ANY)
 		return -EPERM;
 	if ((f & CLONE_THREAD) && !(f & CLONE_SIGHAND))

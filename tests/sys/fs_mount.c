@@ -3,7 +3,9 @@
  * mount, umount2, pivot_root, chroot: tmpfs with limits, bind mounts, remounting read-only, moving, lazily unmounting,
  * busy ones. Works in a mount namespace of its own, so that a host is left as it was.
  */
+#include <poll.h>
 #include <sched.h>
+#include <sys/epoll.h>
 #include <sys/mount.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
@@ -234,6 +236,28 @@ static void test_times(void)
 	CHECK_OK(umount("m"));
 }
 
+/* Who polls the list of mounts hears of changes. */
+static void test_poll(void)
+{
+	struct pollfd p = {(int)CHECK_OK(open("/proc/self/mountinfo", O_RDONLY)), POLLPRI, 0};
+	struct epoll_event ev = {.events = EPOLLPRI};
+	const int ep = (int)CHECK_OK(epoll_create1(0));
+
+	CHECK_EQ(poll(&p, 1, 0), 0);
+	CHECK_OK(mkdir("m", 0755));
+	CHECK_OK(mount("none", "m", "tmpfs", 0, NULL));
+	CHECK_EQ(poll(&p, 1, 0), 1);
+	CHECK_EQ(p.revents, POLLPRI | POLLERR);
+	CHECK_EQ(poll(&p, 1, 0), 0);
+	CHECK_OK(epoll_ctl(ep, EPOLL_CTL_ADD, p.fd, &ev));
+	CHECK_EQ(epoll_wait(ep, &ev, 1, 0), 0);
+	CHECK_OK(umount("m"));
+	CHECK_EQ(epoll_wait(ep, &ev, 1, 0), 1);
+	CHECK(ev.events & EPOLLPRI);
+	close(ep);
+	close(p.fd);
+}
+
 #ifndef MS_NOSYMFOLLOW
 #define MS_NOSYMFOLLOW 256
 #endif
@@ -342,6 +366,7 @@ int main(void)
 	EVERYWHERE(test_remount);
 	EVERYWHERE(test_times);
 	EVERYWHERE(test_nosymfollow);
+	EVERYWHERE(test_poll);
 	EVERYWHERE(test_stacked);
 	EVERYWHERE(test_chroot);
 	EVERYWHERE(test_pivot);

@@ -138,6 +138,28 @@ static void file(void)
 	expect_none();
 	CHECK_ERR(inotify_rm_watch(in, wd), EINVAL);
 
+	/* A directory that is moved does not say that it is one; its parent's watch hears first of what happens to it. */
+	CHECK_OK(mkdir(at("d1"), 0700));
+	wd = CHECK_OK(inotify_add_watch(in, at("d1"), IN_MOVE_SELF | IN_ATTRIB));
+	CHECK_OK(rename(at("d1"), at("d2")));
+	expect(wd, IN_MOVE_SELF, "");
+	const int up = CHECK_OK(inotify_add_watch(in, dir, IN_ATTRIB));
+	CHECK_OK(chmod(at("d2"), 0711));
+	expect(up, IN_ATTRIB | IN_ISDIR, "d2");
+	expect(wd, IN_ATTRIB | IN_ISDIR, "");
+	char info[64], text[512] = "", line[64];
+	snprintf(info, sizeof(info), "/proc/self/fdinfo/%d", in);
+	const int fdinfo = CHECK_OK(open(info, O_RDONLY));
+	CHECK_OK(read(fdinfo, text, sizeof(text) - 1));
+	close(fdinfo);
+	snprintf(line, sizeof(line), "wd:%x ", wd);
+	CHECK(strstr(text, line) && strstr(text, "mask:804 "));
+	CHECK_OK(inotify_rm_watch(in, up));
+	expect(up, IN_IGNORED, "");
+	CHECK_OK(inotify_rm_watch(in, wd));
+	expect(wd, IN_IGNORED, "");
+	CHECK_OK(rmdir(at("d2")));
+
 	/* A directory that goes itself. */
 	CHECK_OK(mkdir(at("sub"), 0700));
 	wd = CHECK_OK(inotify_add_watch(in, at("sub"), IN_ALL_EVENTS));

@@ -6,6 +6,7 @@
  * is held open is revalidated by whether its struct pid still names something.
  */
 #include <gk/init.h>
+#include <gk/poll.h>
 #include <gk/ptrace.h>
 #include "proc.h"
 
@@ -15,7 +16,7 @@
 struct pseudo *proc_root, *proc_net;
 
 static const struct inode_ops entry_inode_ops, link_inode_ops, dir_inode_ops, task_dir_inode_ops, self_inode_ops;
-static const struct file_ops show_ops, comm_ops, pid_dir_ops, task_dir_ops, oom_ops;
+static const struct file_ops mounts_ops, show_ops, comm_ops, pid_dir_ops, task_dir_ops, oom_ops;
 
 u64 proc_pid_ino(s32 pid, u32 what)
 {
@@ -312,6 +313,10 @@ static const struct file_ops net_dir_ops = {.llseek = generic_llseek, .iterate =
 	{                                                                                                              \
 		name, S_IFREG | (mode), fn, NULL, &entry_inode_ops, &show_ops, flags                                   \
 	}
+#define MOUNTS(name, mode, fn)                                                                                         \
+	{                                                                                                              \
+		name, S_IFREG | (mode), fn, NULL, &entry_inode_ops, &mounts_ops, 0                                     \
+	}
 #define LINK(name, fn)                                                                                                 \
 	{                                                                                                              \
 		name, S_IFLNK | 0777, NULL, fn, &link_inode_ops, NULL, PID_PRIVATE                                     \
@@ -343,9 +348,9 @@ static const struct pid_entry entries[] = {
 	LINK("cwd", link_cwd),
 	LINK("root", link_root),
 	LINK("exe", link_exe),
-	TEXT("mounts", 0444, proc_mounts, 0),
-	TEXT("mountinfo", 0444, proc_mountinfo, 0),
-	TEXT("mountstats", 0400, proc_mountstats, 0),
+	MOUNTS("mounts", 0444, proc_mounts),
+	MOUNTS("mountinfo", 0444, proc_mountinfo),
+	MOUNTS("mountstats", 0400, proc_mountstats),
 	TEXT("smaps", 0444, proc_smaps, PID_PRIVATE),
 	TEXT("smaps_rollup", 0444, proc_smaps_rollup, PID_PRIVATE),
 	TEXT("wchan", 0444, show_wchan, 0),
@@ -692,6 +697,33 @@ static const struct file_ops show_ops = {
 	.open = entry_open,
 	.read = seq_read,
 	.llseek = seq_llseek,
+	.release = seq_release,
+};
+
+static int mounts_open(struct inode *i, struct file *f)
+{
+	f->version = mount_sequence();
+	return entry_open(i, f);
+}
+
+/* Always readable; a change of the tree since one looked last is an error and urgent. */
+static u32 mounts_poll(struct file *f, struct poll_table *pt)
+{
+	u64 seq;
+
+	poll_wait(f, &mount_wait, pt);
+	seq = mount_sequence();
+	if (seq == f->version)
+		return EPOLLIN | EPOLLRDNORM;
+	f->version = seq;
+	return EPOLLIN | EPOLLRDNORM | EPOLLERR | EPOLLPRI;
+}
+
+static const struct file_ops mounts_ops = {
+	.open = mounts_open,
+	.read = seq_read,
+	.llseek = seq_llseek,
+	.poll = mounts_poll,
 	.release = seq_release,
 };
 
