@@ -4,13 +4,14 @@
 set -u
 failures=0
 
-# both NAME SCRIPT: runs SCRIPT with bash in an empty directory: natively, then in a sandbox with one and with two vCPUs.
+# both NAME SCRIPT: runs SCRIPT with bash in an empty directory: natively, then in a sandbox with one and with two vCPUs (or as many
+# as CPUS lists).
 both() {
 	local name=$1 script=$2 want want_status got status cpus
 	rm -rf work && mkdir work
 	want=$(cd work && bash -c "$script" 2>&1 </dev/null)
 	want_status=$?
-	for cpus in 1 2; do
+	for cpus in ${CPUS:-1 2}; do
 		rm -rf work && mkdir work
 		got=$(cd work && timeout 120 "$UMBRA" do --cpus $cpus -- bash -c "$script" 2>&1 </dev/null)
 		status=$?
