@@ -15,6 +15,7 @@ both() {
 		rm -rf work && mkdir work
 		got=$(cd work && timeout 120 "$UMBRA" do --cpus $cpus -- bash -c "$script" 2>&1 </dev/null)
 		status=$?
+		[ -z "${VERBOSE-}" ] || echo "$name, --cpus $cpus: $SECONDS s so far"
 		if [ "$status" != "$want_status" ] || [ "$got" != "$want" ]; then
 			echo "FAIL: $name (--cpus $cpus): exit status $status, natively $want_status"
 			diff <(printf '%s\n' "$want") <(printf '%s\n' "$got") | head -20

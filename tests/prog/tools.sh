@@ -36,6 +36,24 @@ for s in address undefined thread leak; do
 	gcc -g -fsanitize=$s -o p-$s a.c 2>/dev/null || { echo no $s; continue; }
 	for args in "" bad; do ./p-$s $args 2>err; echo $s: $? $(grep -Eo "heap-buffer-overflow on|signed integer overflow|data race" err | sort -u); done
 done'
+# Who translates another program's text has to find it unpatched. Such tools have no interpreter.
+both "text as it is in the file" 'cat > a.c <<END
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+static char text[8 << 20];
+int main(int argc, char **argv) {
+	int fd = open(argv[1], O_RDONLY);
+	long n = read(fd, text, sizeof(text));
+	char *p = mmap(NULL, n, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+	printf("%d %d\n", n > 100000, memcmp(p, text, n));
+	return 0;
+}
+END
+gcc -static -no-pie -Wl,-Ttext-segment=0x58000000 a.c -o p && ./p $(ldd /bin/sh | grep -o "/.*libc.so.6")'
 both "make -j" 'for i in $(seq 12); do printf "int f%d(int x) { return x + %d; }\n" $i $i > f$i.c; done
 { echo "OBJS = $(seq -f "f%g.o" -s " " 12)"; printf "lib.a: \$(OBJS)\n\tar rcs \$@ \$(OBJS)\n%%.o: %%.c\n\t@gcc -O1 -c -o \$@ \$<\n"; } > Makefile
 make -s -j4 2>&1 | grep -v "^ar:"; ar t lib.a | sort -V | tr "\n" " "; make -s -j4; echo $?'
