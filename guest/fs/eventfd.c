@@ -3,6 +3,7 @@
  * eventfd: a 64-bit counter that is readable while it is not zero and writable while one more fits.
  * The counter and both kinds of sleepers are under the wait queue's own lock order: ctx->lock, then the queue's.
  */
+#include <gk/eventfd.h>
 #include <gk/fs.h>
 #include <gk/poll.h>
 #include <gk/slab.h>
@@ -120,6 +121,27 @@ static const struct file_ops eventfd_ops = {
 	.poll = eventfd_poll,
 	.fdinfo = eventfd_fdinfo,
 };
+
+struct file *eventfd_get(int fd)
+{
+	struct file *f = fd_get(fd);
+
+	if (!f)
+		return ERR_PTR(-EBADF);
+	if (f->ops == &eventfd_ops)
+		return f;
+	file_put(f);
+	return ERR_PTR(-EINVAL);
+}
+
+void eventfd_signal(struct file *f)
+{
+	struct eventfd *e = f->private;
+
+	eventfd_add(e, 1);
+	if (wait_queue_active(&e->wait))
+		wake_up_poll(&e->wait, EPOLLIN);
+}
 
 static long do_eventfd(u32 count, u32 flags)
 {

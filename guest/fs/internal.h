@@ -124,6 +124,9 @@ int sync_super(struct super *sb);
 int for_each_super(int (*fn)(struct super *sb, void *arg), void *arg);
 size_t list_fs_types(char *buf, size_t size);
 
+/* read_write.c: vfs_read() or vfs_write() with RWF_*; -EOPNOTSUPP */
+ssize_t vfs_rw_flags(struct file *f, struct iov_iter *it, loff_t *pos, u32 flags, bool write);
+
 /* nsfs.c */
 /* The file of the namespace of kind @name ("mnt", "pid"...): *out with references, or -ENOENT. */
 int nsfs_path(const char *name, struct path *out);

@@ -258,19 +258,32 @@ static ssize_t write_appending(struct file *f, struct iov_iter *it, loff_t *pos)
 	return n;
 }
 
+/* The function that reads or writes with @flags (RWF_*); NULL: not supported. */
+static rw_fn *rw_of_flags(u32 flags, bool write)
+{
+	/* Whether a call would wait is not known in advance here: no RWF_NOWAIT. */
+	if ((flags & ~(u32)(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_APPEND)) || (!write && (flags & RWF_APPEND)))
+		return NULL;
+	if (!write)
+		return vfs_read;
+	if (flags & RWF_APPEND)
+		return write_appending;
+	return flags & (RWF_DSYNC | RWF_SYNC) ? write_synced : vfs_write;
+}
+
+ssize_t vfs_rw_flags(struct file *f, struct iov_iter *it, loff_t *pos, u32 flags, bool write)
+{
+	rw_fn *rw = rw_of_flags(flags, write);
+
+	return rw ? rw(f, it, pos) : -EOPNOTSUPP;
+}
+
 static ssize_t vector_flags(int fd, const struct iovec __user *uvec, u64 nr, loff_t pos, u32 flags, bool write)
 {
-	rw_fn *rw = write ? vfs_write : vfs_read;
+	rw_fn *rw = rw_of_flags(flags, write);
 
-	if (flags & ~(u32)(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND))
+	if (!rw)
 		return -EOPNOTSUPP;
-	/* Whether a call would wait is not known in advance here. */
-	if ((flags & RWF_NOWAIT) || (!write && (flags & RWF_APPEND)))
-		return -EOPNOTSUPP;
-	if (write && (flags & RWF_APPEND))
-		rw = write_appending;
-	else if (write && (flags & (RWF_DSYNC | RWF_SYNC)))
-		rw = write_synced;
 	if (pos == -1)
 		return vector(fd, uvec, nr, rw);
 	return vector_at(fd, uvec, nr, pos, rw, write ? FMODE_PWRITE : FMODE_PREAD);

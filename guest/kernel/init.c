@@ -44,6 +44,7 @@ void gk_init(struct um_boot *b)
 	inotify_init();
 	proc_init();
 	nsfs_init();
+	aio_init();
 	faults_init();
 	sysfs_init();
 	devfs_init();

@@ -117,6 +117,7 @@ void mm_put_user(struct mm *mm)
 	/* With the table off this vCPU the backend can drop the shadow in one go, if no other vCPU has it. */
 	if (this_cpu()->active_mm == mm)
 		mm_switch(NULL);
+	aio_exit(mm);
 	exit_mmap(mm);
 	fork_pages_free(mm);
 	direct_mm_free(mm);

@@ -41,6 +41,7 @@ void fuse_init(void);     /* fs/fuse: host exports */
 void overlay_init(void);
 void proc_init(void);
 void nsfs_init(void);
+void aio_init(void);
 void sysfs_init(void);
 void devfs_init(void);
 void devpts_init(void);

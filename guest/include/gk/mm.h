@@ -74,6 +74,8 @@ struct vma {
 	u32 fault_streak, fault_lonely;
 };
 
+struct aio_ctx;
+
 struct mm {
 	refcount_t users;         /* tasks; the last one unmaps everything; mm_get_user() */
 	refcount_t refs;          /* struct itself and the root table (lazy users) */
@@ -95,6 +97,7 @@ struct mm {
 	void *fork_pages;         /* mmap_lock; mm/forkpages.c */
 	void *direct;             /* patched call sites (gk/direct.h); NULL: none. mmap_lock */
 	void *direct_retired;     /* the same, of a process that may no longer have any */
+	struct aio_ctx *aio;      /* asynchronous I/O: fs/aio.c */
 	u64 flags;
 	u32 membarrier;
 };
@@ -113,6 +116,9 @@ void mm_put(struct mm *mm);
  * when the backend has nothing to run it on just now: the old table stays loaded.
  */
 int mm_switch(struct mm *mm);
+
+/* The last user is gone: its contexts of asynchronous I/O end (fs/aio.c). */
+void aio_exit(struct mm *mm);
 
 /* VMAs: mmap_lock held. find: the first vma with end > addr, or NULL. */
 struct vma *vma_find(struct mm *mm, u64 addr);
