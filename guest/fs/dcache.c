@@ -554,11 +554,13 @@ static struct dentry *lru_victim(struct super *sb)
 		if (sb && d->sb != sb)
 			continue;
 		if (!sb && (d->flags & DENTRY_REFERENCED)) {
-			/* A second chance; this walk meets it again at the end. */
+			/* A second chance; this walk meets it again at the end, unless this is the end. */
 			d_clear_flags(d, DENTRY_REFERENCED);
-			list_del(&d->lru);
-			list_add(&d->lru, &lru);
-			continue;
+			if (&newer->lru != &lru) {
+				list_del(&d->lru);
+				list_add(&d->lru, &lru);
+				continue;
+			}
 		}
 		if (lru_take(d) && (d->flags & DENTRY_DYING))
 			return d;

@@ -111,7 +111,7 @@ static int entry_add(struct inode *dir, struct dentry *d)
 	struct tmpfs_entry *e = kzalloc(sizeof(*e));
 
 	if (!e)
-		return -ENOSPC;
+		return -ENOMEM;
 	e->d = dget(d);
 	d->private = e;
 	entry_link(dir, e);

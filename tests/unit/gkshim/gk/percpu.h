@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Guest kernel code in a host program: a thread is a vCPU. */
+/* Guest kernel code in a host program: a thread is a task, and a vCPU of its own. */
 #ifndef SHIM_PERCPU_H
 #define SHIM_PERCPU_H
 
@@ -12,7 +12,7 @@
 
 extern struct cpu shim_cpus[MAX_CPUS];
 extern _Thread_local struct cpu *shim_cpu;
-extern struct task *shim_current;
+extern _Thread_local struct task *shim_current;
 
 static inline struct cpu *this_cpu(void)
 {
