@@ -99,7 +99,10 @@ int scnprintf(char *buf, size_t size, const char *fmt, ...)
 
 /* ---- giving way ---- */
 
+#define MAX_YIELDS 2000 /* on a busy machine each may take milliseconds */
+
 u32 shim_stirred;
+static u32 yields_left;
 static _Thread_local u32 seed = 1;
 
 u32 shim_random(u32 n)
@@ -115,6 +118,7 @@ void shim_seed(u32 s)
 
 void shim_stir(u32 one_in)
 {
+	WRITE_ONCE(yields_left, MAX_YIELDS);
 	WRITE_ONCE(shim_stirred, one_in);
 }
 
@@ -122,6 +126,13 @@ void shim_point_slow(void)
 {
 	const u32 one_in = READ_ONCE(shim_stirred);
 
-	if (one_in && !shim_random(one_in))
+	if (!one_in || shim_random(one_in))
+		return;
+	if (!shim_random(8) && READ_ONCE(yields_left)) {
+		WRITE_ONCE(yields_left, yields_left - 1);
 		sched_yield();
+		return;
+	}
+	for (u32 n = shim_random(200); n; n--)
+		cpu_relax();
 }
