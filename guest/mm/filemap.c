@@ -141,7 +141,7 @@ static ssize_t write_page(struct file *f, struct iov_iter *it, loff_t pos, size_
 		*it = before;
 		done = 0;
 	}
-	if (pos + (loff_t)done > inode->size)
+	if (done && pos + (loff_t)done > inode->size)
 		WRITE_ONCE(inode->size, pos + (loff_t)done);
 	mapping_write_end(m, p, off, off + (u32)done);
 	return (ssize_t)done;

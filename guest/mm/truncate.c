@@ -101,14 +101,15 @@ void mapping_punch(struct mapping *m, loff_t start, loff_t end)
 void mapping_invalidate(struct mapping *m, u64 first, u64 last, bool all)
 {
 	struct page *pages[BATCH];
+	u64 next = first;
 	u32 n;
 
 	if (m->ops->no_backing)
 		return;
 	if (all && is_mapped(m))
 		unmap_mapping_range(m, first, last, false);
-	while (first <= last && (n = cache_gang(m, first, last, pages, BATCH, false))) {
-		first = pages[n - 1]->index + 1;
+	while (next <= last && (n = cache_gang(m, next, last, pages, BATCH, false))) {
+		next = pages[n - 1]->index + 1;
 		for (u32 i = 0; i < n; i++) {
 			struct page *p = pages[i];
 
@@ -120,7 +121,7 @@ void mapping_invalidate(struct mapping *m, u64 first, u64 last, bool all)
 			}
 			put_page(p);
 		}
-		if (!first)
+		if (!next)
 			break;
 	}
 	if (all && is_mapped(m))

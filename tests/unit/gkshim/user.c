@@ -18,8 +18,8 @@ static _Thread_local bool absent_bad;
 
 void shim_absent(const void *addr, size_t len, bool bad)
 {
-	absent_start = (u64)addr;
-	absent_end = (u64)addr + len;
+	absent_start = (u64)addr & PAGE_MASK;
+	absent_end = PAGE_ALIGN((u64)addr + len);
 	absent_bad = bad;
 }
 
@@ -47,7 +47,7 @@ static size_t reachable(const void *p, size_t n)
 
 	if (!n || !access_ok(addr, n))
 		return 0;
-	while (addr < absent_end && addr + n > absent_start) {
+	while (absent_start < absent_end && addr < absent_end && addr + n > absent_start) {
 		const u64 at = MAX(addr, absent_start);
 
 		if (current->no_faults || user_fault_in(at, false))
