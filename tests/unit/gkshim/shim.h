@@ -9,7 +9,7 @@
  *   vfs.c     starts the VFS
  *   memory.c  slabs are malloc, pages a poisoned arena: the address sanitizer sees both; allocations fail on demand
  *   user.c    a program's memory is the test's, absent or bad where the test says so
- *   rest.c    what the linked files refer to and no test reaches
+ *   rest.c    the little that they call in other files
  *
  * It is a library: a test that brings its own schedule() or alloc_pages() gets that.
  */
