@@ -62,6 +62,7 @@
 #define PVM_VEC_BP 3
 #define PVM_VEC_OF 4
 #define PVM_VEC_UD 6
+#define PVM_VEC_SS 12
 #define PVM_VEC_GP 13
 #define PVM_VEC_PF 14
 #define PVM_VEC_MF 16

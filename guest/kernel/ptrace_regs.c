@@ -31,7 +31,6 @@ _Static_assert(sizeof(struct user_regs) == 27 * 8, "user_regs_struct");
 #define XSAVE_SW_XCR0 464    /* within the FXSAVE image: what software may use; debuggers expect XCR0 there */
 #define XSAVE_HEADER 512
 #define XSAVE_HEADER_BYTES 64
-#define MXCSR_OFFSET 24
 #define FCW_DEFAULT 0x37f
 #define XMM_OFFSET 160
 

@@ -245,11 +245,21 @@ static void bad_fp_pointer(int sig, siginfo_t *info, void *ctx)
 	((ucontext_t *)ctx)->uc_mcontext.fpregs = (void *)8;
 }
 
+static void bad_mxcsr(int sig, siginfo_t *info, void *ctx)
+{
+	((ucontext_t *)ctx)->uc_mcontext.fpregs->mxcsr = 0xffffffff;
+}
+
+static void bad_cs(int sig, siginfo_t *info, void *ctx)
+{
+	((ucontext_t *)ctx)->uc_mcontext.gregs[REG_CSGSFS] = 0;
+}
+
 static void test_bad_frames(void)
 {
-	void (*handlers[])(int, siginfo_t *, void *) = { bad_return, bad_fp_pointer };
+	void (*handlers[])(int, siginfo_t *, void *) = { bad_return, bad_fp_pointer, bad_mxcsr, bad_cs };
 
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 4; i++) {
 		pid_t pid = (pid_t)CHECK_OK(fork());
 
 		if (!pid) {

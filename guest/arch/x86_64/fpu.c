@@ -22,7 +22,6 @@
 #include "arch.h"
 #include "fpu-switch.h"
 
-#define MXCSR_OFFSET 24
 #define MXCSR_MASK_OFFSET 28
 #define XSTATE_HEADER_OFFSET 512
 #define MXCSR_DEFAULT 0x1f80

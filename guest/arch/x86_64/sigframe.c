@@ -23,6 +23,7 @@
 #include <gk/uaccess.h>
 
 #include "arch.h"
+#include "fpu-switch.h"
 
 #define REDZONE 128
 #define UC_FP_XSTATE 0x1
@@ -218,6 +219,8 @@ static int restore_fpstate(u64 fp)
 	memset(area, 0, fpu_bytes);
 	if (copy_from_user(area, (void __user *)fp, size ? size : FXSAVE_BYTES))
 		return -EFAULT;
+	if (*(u32 *)(void *)(area + MXCSR_OFFSET) & ~fpu_mxcsr_mask)
+		return -EINVAL;
 	/* Only xstate_bv is the program's to say; the rest of the header must be zero or XRSTOR faults. */
 	header[0] = size ? header[0] & features & fpu_xcr0 : XFEATURE_FPSSE;
 	memset(header + 1, 0, 56);
@@ -257,7 +260,8 @@ long sys_rt_sigreturn(struct pt_regs *regs)
 	/* The handler's return has taken the restorer off the stack. */
 	if (copy_from_user(&uc, (void __user *)(regs->rsp - 8 + offsetof(struct rt_sigframe, uc)), sizeof(uc)))
 		goto bad;
-	if (!access_ok(uc.mc.rip, 1) || restore_fpstate(uc.mc.fpstate))
+	/* Where Linux fails on its way out, with the registers already restored, we do before. */
+	if (!access_ok(uc.mc.rip, 1) || (uc.mc.cs | 3) != PVM_USER_CS || restore_fpstate(uc.mc.fpstate))
 		goto bad;
 	set_current_blocked(uc.sigmask);
 	restore_registers(regs, &uc.mc);

@@ -109,6 +109,9 @@ static void user_exception(struct pt_regs *regs, u32 vector)
 	case PVM_VEC_UD:
 		force_signal_fault(SIGILL, ILL_ILLOPN, regs->rip);
 		break;
+	case PVM_VEC_SS: /* the stack at an address that is none */
+		force_signal(SIGBUS);
+		break;
 	case PVM_VEC_AC:
 		force_signal_fault(SIGBUS, BUS_ADRALN, 0);
 		break;
