@@ -22,8 +22,6 @@ struct elf_phdr {
 _Static_assert(sizeof(struct elf_ehdr) == 64, "Elf64_Ehdr");
 _Static_assert(sizeof(struct elf_phdr) == 56, "Elf64_Phdr");
 
-#define ELFCLASS64 2
-#define ELFDATA2LSB 1
 #define ET_EXEC 2
 #define ET_DYN 3
 #define EM_X86_64 62
