@@ -30,6 +30,7 @@
 struct posix_timers {
 	struct list_head table[TABLE_SIZE]; /* siglock */
 	s32 next_id;
+	bool wrapped; /* else no number from next_id on was ever used */
 	u32 nr_cpu; /* armed ones on CPU clocks */
 };
 
@@ -77,12 +78,13 @@ static int timer_publish(struct process *p, struct posix_timer *pt, struct posix
 	}
 	ts = p->posix_timers;
 	id = ts->next_id;
-	while (timer_find(p, id)) { /* RLIMIT_SIGPENDING bounds how many there are */
+	while (ts->wrapped && timer_find(p, id)) { /* RLIMIT_SIGPENDING bounds how many there are */
 		id = (id + 1) & INT32_MAX;
 		if (id == ts->next_id)
 			return -EAGAIN;
 	}
 	ts->next_id = (id + 1) & INT32_MAX;
+	ts->wrapped |= !ts->next_id;
 	pt->id = id;
 	list_add_tail(&pt->link, &ts->table[id % TABLE_SIZE]);
 	return 0;

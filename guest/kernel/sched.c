@@ -31,6 +31,8 @@
 
 #define WAKEUP_CREDIT_NS (3 * NSEC_PER_MSEC) /* how far behind the others a sleeper may start */
 #define WAKEUP_GRAN_NS (1 * NSEC_PER_MSEC)   /* how much less a wakee must have had to preempt */
+#define RT_PERIOD_NS NSEC_PER_SEC            /* as /proc/sys/kernel/sched_rt_{period,runtime}_us say */
+#define RT_RUNTIME_NS (950 * NSEC_PER_MSEC)
 #define SYNC_NS 30000                        /* blocking this soon after a wake-up counts as synchronous */
 #define SYNC_SCORE_MAX 4
 #define SYNC_STEAL_NS 50000                  /* a synchronously placed task may be stolen after waiting this long */
@@ -90,6 +92,8 @@ static void update_current(struct cpu *c)
 		return;
 	}
 	c->user_ns += delta;
+	if (is_rt(t))
+		c->rt_used += delta;
 	WRITE_ONCE(t->sum_exec_ns, t->sum_exec_ns + delta);
 	t->vruntime += delta * 1024 / task_weight(t);
 	first = t->vruntime;
@@ -403,11 +407,37 @@ static struct task *steal(struct cpu *c)
 	return NULL;
 }
 
+/* rq_lock held: have real-time tasks had what they may? The rest of the period is for others, if there are any. */
+static bool rt_used_up(struct cpu *c)
+{
+	if (c->rq_clock - c->rt_since >= RT_PERIOD_NS) {
+		c->rt_since = c->rq_clock;
+		c->rt_used = 0;
+	}
+	return c->rt_used > RT_RUNTIME_NS;
+}
+
+/* rq_lock held */
+static struct task *first_not_rt(struct cpu *c)
+{
+	struct task *t;
+
+	list_for_each_entry(t, &c->rq, rq_link) {
+		if (!is_rt(t))
+			return t;
+	}
+	return NULL;
+}
+
 /* rq_lock held: takes the next task off the queue. */
 static struct task *pick_next(struct cpu *c)
 {
-	struct task *t = list_first_entry_or_null(&c->rq, struct task, rq_link);
+	struct task *t = list_first_entry_or_null(&c->rq, struct task, rq_link), *other;
 
+	if (unlikely(t && is_rt(t) && rt_used_up(c))) {
+		other = first_not_rt(c);
+		t = other ? other : t;
+	}
 	if (t && t == c->yielding && t->rq_link.next != &c->rq)
 		t = list_next_entry(t, rq_link);
 	c->yielding = NULL;

@@ -2,7 +2,9 @@
 /* Scheduling policies and parameters, personality, and restartable sequences as the C library has set them up. */
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdint.h>
+#include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/resource.h>
 #include <sys/rseq.h>
@@ -11,6 +13,42 @@
 #include <time.h>
 
 #include "sys.h"
+
+/* A real-time task that never sleeps leaves something to the others. */
+static void rt_hog(void)
+{
+	const struct sched_param p = { .sched_priority = 10 };
+	volatile int *ready = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	cpu_set_t one, all;
+	pid_t hog;
+
+	CHECK_OK(sched_getaffinity(0, sizeof(all), &all));
+	for (int i = 0; i < CPU_SETSIZE; i++) {
+		CPU_ZERO(&one);
+		CPU_SET(i, &one);
+		if (CPU_ISSET(i, &all))
+			break;
+	}
+	CHECK_OK(sched_setaffinity(0, sizeof(one), &one));
+	hog = (pid_t)CHECK_OK(fork());
+	if (!hog) {
+		alarm(20);
+		if (sched_setscheduler(0, SCHED_FIFO, &p)) {
+			*ready = 2;
+			_exit(0);
+		}
+		for (;;)
+			*ready = 1;
+	}
+	while (!*ready)
+		usleep(1000);
+	for (int i = 0; i < 3; i++)
+		usleep(1000);
+	kill(hog, SIGKILL);
+	CHECK_EQ(wait_for(hog), *ready == 2 ? 0 : 128 + SIGKILL);
+	CHECK_OK(sched_setaffinity(0, sizeof(all), &all));
+	CHECK_OK(munmap((void *)(unsigned long)ready, 4096));
+}
 
 static void params(void)
 {
@@ -112,6 +150,7 @@ int main(void)
 	CHECK_OK(personality((unsigned long)before));
 	CHECK_EQ(select(0, NULL, NULL, NULL, &wait), 0);
 	CHECK(wait.tv_usec == 0);
+	rt_hog();
 	params();
 	affinity();
 	rseq();

@@ -44,6 +44,7 @@ struct cpu {
 	u32 nr_running;       /* rq_lock */
 	u64 rq_clock;         /* rq_lock: when the current task was put on the CPU */
 	u64 min_vruntime;     /* rq_lock */
+	u64 rt_since, rt_used; /* rq_lock: time that real-time tasks had since then */
 	u32 barrier_wanted;   /* atomic: membarrier() waits until this vCPU has left user mode */
 	bool in_pending;      /* this vCPU: in handle_pending(), on whatever task's back */
 

@@ -14,13 +14,18 @@
  */
 #include "net/unix/unix.h"
 
-#define GC_TRIGGER 4096u /* more than this in flight: look before adding */
+#define GC_TRIGGER 4096u /* more than this in flight: look before adding, each time the number has doubled */
+#define GC_AT_ONCE 64u   /* more than this in flight: who closes a socket leaves the looking to a task of its own */
+#define GC_SHARE 20u     /* which does nothing else for this many times as long */
 
 static spinlock_t unix_gc_lock;
 static LIST_HEAD(flying); /* unix_gc_lock: sockets in flight */
 static u32 flying_count;  /* unix_gc_lock: references in flight */
 static struct mutex gc_mutex = MUTEX_INIT(gc_mutex);
 static bool gc_again; /* atomic: somebody came while a collection ran */
+static u32 gc_trigger = GC_TRIGGER; /* a guess: no lock */
+static bool gc_wanted;
+static DEFINE_WAIT_QUEUE(gc_wait);
 
 static struct unix_sock *file_unix(const struct file *f)
 {
@@ -31,8 +36,10 @@ static struct unix_sock *file_unix(const struct file *f)
 
 void unix_inflight(struct scm_files *files)
 {
-	if (READ_ONCE(flying_count) > GC_TRIGGER)
+	if (READ_ONCE(flying_count) > READ_ONCE(gc_trigger)) {
 		unix_gc();
+		WRITE_ONCE(gc_trigger, MAX(GC_TRIGGER, 2 * READ_ONCE(flying_count)));
+	}
 	spin_lock(&unix_gc_lock);
 	for (u32 i = 0; i < files->n; i++) {
 		struct unix_sock *sk = file_unix(files->file[i]);
@@ -202,4 +209,33 @@ void unix_gc(void)
 			collect();
 		mutex_unlock(&gc_mutex);
 	}
+}
+
+static void gc_loop(void *arg)
+{
+	for (;;) {
+		ktime_t start, end;
+
+		wait_event(&gc_wait, READ_ONCE(gc_wanted));
+		WRITE_ONCE(gc_wanted, false);
+		start = ktime_mono();
+		unix_gc();
+		end = ktime_mono();
+		set_current_state(TASK_UNINTERRUPTIBLE);
+		schedule_until(end + GC_SHARE * (end - start));
+	}
+}
+
+void unix_gc_after_close(void)
+{
+	static bool started;
+
+	if (READ_ONCE(flying_count) <= GC_AT_ONCE) {
+		unix_gc();
+		return;
+	}
+	WRITE_ONCE(gc_wanted, true);
+	if (!atomic_xchg(&started, true) && IS_ERR_OR_NULL(kthread_run("kunixgc", gc_loop, NULL)))
+		WRITE_ONCE(started, false); /* the next one tries again */
+	wake_up(&gc_wait);
 }

@@ -237,7 +237,7 @@ void unix_release(struct socket *s)
 
 	unix_close(sk, false);
 	unix_put(sk);
-	unix_gc();
+	unix_gc_after_close();
 }
 
 /* ---- names ---- */

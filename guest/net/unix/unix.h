@@ -176,5 +176,7 @@ void unix_notinflight(struct scm_files *files);
 void unix_gc_barrier(void);
 /* Drops sockets that only reach each other through messages. */
 void unix_gc(void);
+/* A socket was closed: there may be garbage. Now, or soon if much is in flight. */
+void unix_gc_after_close(void);
 
 #endif
