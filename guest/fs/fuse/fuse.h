@@ -45,7 +45,7 @@ struct fuse_inode {
 	struct inode *inode;
 	u64 nodeid;		    /* immutable */
 	u64 nlookup;		    /* fuse_lock: what the server counts for us */
-	struct list_head hash_link; /* fuse_lock */
+	struct fuse_inode *hash_next; /* fuse_lock */
 	bool submount;		    /* immutable: an empty directory to mount over */
 	bool readable;		    /* the server has said that it can be opened for reading */
 

@@ -12,26 +12,45 @@
 
 #include "fuse.h"
 
-#define BUCKETS 1024
 /* More host files than this are not remembered: each costs the VMM memory too. */
 #define MAX_INODES 65536
+/* Node ids are counted up, so the table fills from one end and what is not used of it costs no memory. */
+#define BUCKETS (MAX_INODES / 4)
 
 static spinlock_t fuse_lock = SPINLOCK_INIT;
-static struct list_head table[BUCKETS]; /* fuse_lock; by node id */
+static struct fuse_inode *table[BUCKETS]; /* fuse_lock; by node id */
 static struct slab_cache *fi_slab;
 static u32 nr_inodes; /* atomic */
 
-static struct list_head *bucket(u64 nodeid)
+static struct fuse_inode **bucket(u64 nodeid)
 {
-	return &table[nodeid % BUCKETS]; /* they are counted up */
+	return &table[nodeid % BUCKETS];
+}
+
+/* fuse_lock held */
+static void hash(struct fuse_inode *fi)
+{
+	struct fuse_inode **b = bucket(fi->nodeid);
+
+	fi->hash_next = *b;
+	*b = fi;
+}
+
+/* fuse_lock held; one that was never in the table is not found. */
+static void unhash(const struct fuse_inode *fi)
+{
+	struct fuse_inode **link = bucket(fi->nodeid);
+
+	while (*link && *link != fi)
+		link = &(*link)->hash_next;
+	if (*link)
+		*link = fi->hash_next;
 }
 
 /* The living inode of @nodeid, with a reference. fuse_lock held. */
 static struct inode *find(const struct super *sb, u64 nodeid)
 {
-	struct fuse_inode *fi;
-
-	list_for_each_entry (fi, bucket(nodeid), hash_link)
+	for (const struct fuse_inode *fi = *bucket(nodeid); fi; fi = fi->hash_next)
 		if (fi->nodeid == nodeid && fi->inode->sb == sb && refcount_inc_not_zero(&fi->inode->refs))
 			return fi->inode;
 	return NULL;
@@ -84,7 +103,6 @@ static struct inode *new_inode(struct super *sb, u64 nodeid, const struct fuse_a
 	fi->nodeid = nodeid;
 	fi->submount = a->flags & FUSE_ATTR_SUBMOUNT;
 	spin_init(&fi->lock);
-	list_init(&fi->hash_link);
 	list_init(&fi->idle_link);
 	i->private = fi;
 	init_inode(i, a);
@@ -103,7 +121,7 @@ struct inode *fuse_iget(struct super *sb, const struct fuse_entry_out *e, u64 ve
 		if (!i && fresh) {
 			i = fresh;
 			fresh = NULL;
-			list_add(&fuse_i(i)->hash_link, bucket(e->nodeid));
+			hash(fuse_i(i));
 		}
 		if (i)
 			fuse_i(i)->nlookup++;
@@ -137,7 +155,7 @@ static void evict(struct inode *i)
 		return;
 	fuse_fh_drop_idle(i);
 	spin_lock(&fuse_lock);
-	list_del(&fi->hash_link);
+	unhash(fi);
 	nlookup = fi->nlookup;
 	spin_unlock(&fuse_lock);
 	fuse_forget(fi->nodeid, nlookup);
@@ -281,8 +299,6 @@ static struct fs_type fuse_type = {.name = "virtiofs", .mount = fuse_mount, .nod
 
 void fuse_init(void)
 {
-	for (u32 i = 0; i < BUCKETS; i++)
-		list_init(&table[i]);
 	fi_slab = slab_cache_new("fuse_inode", sizeof(struct fuse_inode), 64);
 	if (!fi_slab)
 		panic("no memory for the host file client");
