@@ -6,7 +6,8 @@
  * The guest's view, in mount order (a parent before what lies in it): the root; each further real file system of the
  * host below it; the guest's own /proc, /sys, /dev, /tmp, /run; the current directory; what --bind names. How a tree is
  * shown (memory overlay or itself) is decided here, what may be exported at all by file-system type too; the file
- * server checks the type again.
+ * server checks the type again. And each place that another mount or --hide covers is told to the file server, because a
+ * hostile guest would look behind it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,6 +26,7 @@
 #include "runtime/host.h"
 #include "runtime/msg.h"
 #include "runtime/sandbox.h"
+#include "runtime/view.h"
 #include "vmm/image.h"
 #include "vmm/vm.h"
 
@@ -53,16 +55,24 @@ struct builder {
 	const struct sandbox_opts *opts;
 	struct vmm_spec *spec;
 	struct host_mounts mounts;
+	struct view view;
+	char *hidden[SANDBOX_MAX_WORDS]; /* opts->hides, resolved below the root */
 	char rootfs[PATH_MAX]; /* resolved */
+	int error; /* of add_mount(): printed already */
 };
 
 static bool is_below(const char *path, const char *dir)
 {
-	const size_t len = strlen(dir);
+	return strcmp(dir, "/") == 0 || view_below(path, dir);
+}
 
-	if (strcmp(dir, "/") == 0)
-		return true;
-	return strncmp(path, dir, len) == 0 && (path[len] == '/' || path[len] == 0);
+static bool is_hidden(const struct builder *b, const char *path)
+{
+	for (unsigned int i = 0; i < b->opts->nhides; i++) {
+		if (view_below(path, b->hidden[i]))
+			return true;
+	}
+	return false;
 }
 
 static bool own_mount_covers(const struct builder *b, const char *path)
@@ -76,9 +86,41 @@ static bool own_mount_covers(const struct builder *b, const char *path)
 	return false;
 }
 
+/* @export: -1 for all. */
+static int add_cover(struct builder *b, int export, const struct fs_cover *what)
+{
+	struct vmm_spec *s = b->spec;
+
+	if (s->ncovers == VMM_MAX_COVERS)
+		return msg_error("more than %d places are to be mounted over or hidden", VMM_MAX_COVERS);
+	s->covers[s->ncovers++] = (struct vmm_cover){.export = export, .what = *what};
+	return 0;
+}
+
+/* Notes that @tree (of @export, or -1 and -1) is mounted at @target and covers what is there. */
+static int cover_target(struct builder *b, const char *target, int tree, int export)
+{
+	struct view_place place;
+	int err = view_find(&b->view, target, &place);
+
+	if (err)
+		return msg_error("'%s': %s", target, strerror(-err));
+	err = place.export >= 0 ? add_cover(b, place.export, &place.what) : 0;
+	if (err)
+		return err;
+	err = view_mount(&b->view, place.path, tree, export);
+	return err ? msg_error("'%s': %s", target, strerror(-err)) : 0;
+}
+
+/* An export that is mounted is the last one added. */
 static void add_mount(struct builder *b, const char *type, const char *source, const char *target, const char *options)
 {
+	const bool exported = strcmp(type, "export") == 0 || strcmp(type, "overlay") == 0;
+	const int export = exported ? (int)b->spec->nexports - 1 : -1;
+
 	config_add_fields(&b->spec->config, "mount", (const char *const[]){type, source, target, options}, 4);
+	if (!b->error)
+		b->error = cover_target(b, target, exported ? b->spec->exports[export].fd : -1, export);
 }
 
 /* The mount that @fd lies on, or NULL where the kernel does not tell. */
@@ -123,6 +165,36 @@ static int add_root(struct builder *b)
 		return msg_error("root file system '%s': %s", rootfs, strerror(errno));
 	add_export(b, fd, b->rootfs, overlay, "root");
 	add_mount(b, overlay ? "overlay" : "export", "root", "/", "");
+	return b->error;
+}
+
+/* Where the hidden paths lead before anything is mounted below the root. */
+static int find_hidden(struct builder *b)
+{
+	for (unsigned int i = 0; i < b->opts->nhides; i++) {
+		struct view_place place;
+		const int err = view_find(&b->view, b->opts->hides[i], &place);
+
+		b->hidden[i] = err ? NULL : strdup(place.path);
+		if (!b->hidden[i])
+			return msg_error("--hide %s: %s", b->opts->hides[i], strerror(err ? -err : ENOMEM));
+	}
+	return 0;
+}
+
+/* What the guest puts over a hidden path is for programs of good will; this is for the others. By whatever name. */
+static int cover_hidden(struct builder *b)
+{
+	for (unsigned int i = 0; i < b->opts->nhides; i++) {
+		struct view_place place;
+		int err = view_find(&b->view, b->opts->hides[i], &place);
+
+		if (err)
+			return msg_error("--hide %s: %s", b->opts->hides[i], strerror(-err));
+		err = place.export >= 0 ? add_cover(b, -1, &place.what) : 0;
+		if (err)
+			return err;
+	}
 	return 0;
 }
 
@@ -142,7 +214,7 @@ static void add_host_mounts(struct builder *b)
 		int fd;
 
 		if (!host_fs_is_real(m->type) || !is_below(m->path, b->rootfs) || target[0] != '/' || target[1] == 0 ||
-		    own_mount_covers(b, target))
+		    own_mount_covers(b, target) || is_hidden(b, target))
 			continue;
 		fd = open(m->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 		if (fd < 0)
@@ -193,7 +265,7 @@ static int add_cwd(struct builder *b, char cwd[PATH_MAX])
 	}
 	if (strcmp(cwd, "/") == 0 || strcmp(cwd, "/tmp") == 0 || strcmp(cwd, "/run") == 0)
 		return 0;
-	if (is_below(cwd, "/proc") || is_below(cwd, "/sys") || is_below(cwd, "/dev")) {
+	if (is_below(cwd, "/proc") || is_below(cwd, "/sys") || is_below(cwd, "/dev") || is_hidden(b, cwd)) {
 		strcpy(cwd, "/");
 		return 0;
 	}
@@ -441,6 +513,8 @@ int sandbox_prepare(const struct sandbox_opts *opts, struct vmm_spec *spec)
 		return msg_error("cannot read /proc/self/mountinfo: %s%s", strerror(-err),
 				 err == -ENOENT ? " (is /proc mounted?)" : "");
 	err = add_root(&b);
+	if (!err)
+		err = find_hidden(&b);
 	if (!err) {
 		add_host_mounts(&b);
 		add_own_mounts(&b);
@@ -449,7 +523,14 @@ int sandbox_prepare(const struct sandbox_opts *opts, struct vmm_spec *spec)
 	for (unsigned int i = 0; !err && i < opts->nbinds; i++)
 		err = add_bind(&b, opts->binds[i], i);
 	if (!err)
+		err = b.error;
+	if (!err)
+		err = cover_hidden(&b);
+	if (!err)
 		add_program(&b, cwd);
+	for (unsigned int i = 0; i < opts->nhides; i++)
+		free(b.hidden[i]);
+	view_deinit(&b.view);
 	host_mounts_free(&b.mounts);
 	return err;
 }

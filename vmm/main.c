@@ -326,7 +326,7 @@ static int free_standard_streams(void)
 static int open_files(struct vmm *v)
 {
 	const struct vmm_spec *s = v->spec;
-	int err = jail_private_mounts(), fd;
+	int err = jail_private_mounts(), fd, nodes[VMM_MAX_EXPORTS];
 
 	if (err)
 		return fail(v, err, "make the mounts private");
@@ -355,6 +355,14 @@ static int open_files(struct vmm *v)
 			return fail(v, node, what);
 		}
 		config_add(&v->config, "export", "%d:%s:%s", node, x->read_only ? "ro" : "rw", x->tag);
+		nodes[i] = node;
+	}
+	for (unsigned int i = 0; i < s->ncovers; i++) {
+		const struct vmm_cover *c = &s->covers[i];
+
+		err = fs_cover(v->fs, c->export < 0 ? 0 : nodes[c->export], &c->what);
+		if (err)
+			return fail(v, err, "cover what is hidden");
 	}
 	for (int i = 0; i < 3; i++) {
 		stream_open(&v->io[i], i, i == 0 ? O_RDONLY : O_WRONLY);

@@ -13,9 +13,11 @@
 #include "abi/control.h"
 #include "vmm/clock.h"
 #include "vmm/config.h"
+#include "vmm/fs/fs.h"
 
 #define VMM_EXIT_ERROR 125 /* umbra itself failed, as docker and env have it */
 #define VMM_MAX_EXPORTS 128
+#define VMM_MAX_COVERS 256
 
 /* A host tree (or regular file) the guest may see. */
 struct vmm_export {
@@ -26,6 +28,12 @@ struct vmm_export {
 	char tag[16]; /* how mount= names it */
 };
 
+/* A place in an export that the guest must not look behind; see fs_cover(). */
+struct vmm_cover {
+	int export; /* index, -1: any */
+	struct fs_cover what;
+};
+
 struct vmm_spec {
 	unsigned int ncpus;
 	uint64_t ram_bytes;
@@ -34,6 +42,8 @@ struct vmm_spec {
 	struct config config; /* all keys but export= and stdio= */
 	struct vmm_export exports[VMM_MAX_EXPORTS];
 	unsigned int nexports;
+	struct vmm_cover covers[VMM_MAX_COVERS];
+	unsigned int ncovers;
 	uint64_t features; /* UM_FEAT_QUIET, UM_FEAT_STRACE */
 	bool tty;
 	struct termios termios; /* with tty: the modes to restore if the launcher cannot */

@@ -16,6 +16,7 @@
  *   close           closes stdout, waits for a signal
  *   panic           the guest kernel gives up
  *   crash           the VMM itself dies (SIGILL)
+ *   raw PATH        asks the file server for PATH in each export, past all that a guest kernel would put in the way
  *   forbidden       the VMM makes a system call that is on no list
  */
 #include <errno.h>
@@ -31,6 +32,7 @@
 
 #include "abi/boot.h"
 #include "abi/control.h"
+#include "abi/fuse.h"
 #include "abi/layout.h"
 #include "abi/pvm.h"
 #include "abi/virtq.h"
@@ -52,7 +54,7 @@ struct ring {
 struct fake {
 	struct vm *vm;
 	const struct um_boot *boot;
-	struct ring con_rx, con_tx, ctl_rx, ctl_tx;
+	struct ring con_rx, con_tx, ctl_rx, ctl_tx, fs;
 	int wake; /* eventfd: an interrupt */
 	uint32_t broken;
 };
@@ -272,6 +274,68 @@ static void do_config(struct fake *f)
 	leave(f, 0);
 }
 
+/* One request: @body of @len bytes to @node. Returns the negative errno of the reply; its data comes behind the header. */
+static int fuse(struct fake *f, uint32_t opcode, uint64_t node, const void *body, uint32_t len)
+{
+	const gpa_t gpa = rx_gpa(4), reply = rx_gpa(5);
+	const struct fuse_in_header in = {.len = (uint32_t)sizeof(in) + len, .opcode = opcode, .nodeid = node};
+	struct fuse_out_header out;
+
+	memcpy(vm_gpa(f->vm, gpa, sizeof(in)), &in, sizeof(in));
+	memcpy(vm_gpa(f->vm, gpa + sizeof(in), len), body, len);
+	memset(vm_gpa(f->vm, reply, ROOM), 0, ROOM);
+	/* The second descriptor is there before the first one is offered. */
+	f->fs.desc[1] = (struct virtq_desc){.addr = reply, .len = ROOM - 1, .flags = VIRTQ_DESC_F_WRITE};
+	f->fs.desc[0] = (struct virtq_desc){.addr = gpa, .len = in.len, .flags = VIRTQ_DESC_F_NEXT, .next = 1};
+	f->fs.avail->ring[f->fs.next % f->fs.size] = 0;
+	__atomic_store_n(&f->fs.avail->idx, ++f->fs.next, __ATOMIC_SEQ_CST);
+	if (write(f->vm->doorbell, &(uint64_t){1}, sizeof(uint64_t)) < 0)
+		abort();
+	while (!used(&f->fs))
+		sleep_for_interrupt(f);
+	memcpy(&out, vm_gpa(f->vm, reply, sizeof(out)), sizeof(out));
+	return out.error;
+}
+
+static const void *fuse_data(struct fake *f)
+{
+	return vm_gpa(f->vm, rx_gpa(5) + sizeof(struct fuse_out_header), 1);
+}
+
+static void raw_one(struct fake *f, uint64_t root, const char *path)
+{
+	char copy[4096], line[512], *save = NULL;
+	struct fuse_entry_out entry = {.nodeid = root};
+	int err = 0;
+
+	snprintf(copy, sizeof(copy), "%s", path);
+	for (char *name = strtok_r(copy, "/", &save); name && !err; name = strtok_r(NULL, "/", &save)) {
+		err = fuse(f, FUSE_LOOKUP, entry.nodeid, name, (uint32_t)strlen(name) + 1);
+		memcpy(&entry, fuse_data(f), sizeof(entry));
+		if (!err && !entry.nodeid)
+			err = -ENOENT;
+	}
+	if (!err)
+		err = fuse(f, UM_FUSE_OPEN_READ, entry.nodeid, &(struct fuse_read_in){.size = 256},
+			   sizeof(struct fuse_read_in));
+	if (err)
+		snprintf(line, sizeof(line), "%d: error %d\n", (int)root, -err);
+	else
+		snprintf(line, sizeof(line), "%d: %.256s\n", (int)root,
+			 (const char *)fuse_data(f) + sizeof(struct fuse_open_out));
+	print(f, UM_CON_STDOUT, line);
+}
+
+static void do_raw(struct fake *f, const char *path)
+{
+	/* Until there is no such export: its root is a node that is not known. */
+	for (uint64_t root = 1; fuse(f, FUSE_GETATTR, root, &(struct fuse_getattr_in){0}, sizeof(struct fuse_getattr_in)) !=
+				-ESTALE;
+	     root++)
+		raw_one(f, root, path);
+	leave(f, 0);
+}
+
 static void run_program(struct fake *f, const char *prog, const char *arg)
 {
 	if (strcmp(prog, "exit") == 0) {
@@ -298,6 +362,8 @@ static void run_program(struct fake *f, const char *prog, const char *arg)
 		out(f, UM_CON_STDOUT, UM_CON_EOF, "", 0);
 		wait_signal(f);
 		leave(f, 0);
+	} else if (strcmp(prog, "raw") == 0) {
+		do_raw(f, arg);
 	} else if (strcmp(prog, "panic") == 0) {
 		vm_end(f->vm, 125, "guest kernel panic");
 	} else if (strcmp(prog, "crash") == 0) {
@@ -363,6 +429,7 @@ static int fake_start(struct vm *vm, uint64_t entry)
 	ring_init(&f->con_tx, vm, &f->boot->queue[UM_QUEUE_CON_TX]);
 	ring_init(&f->ctl_rx, vm, &f->boot->queue[UM_QUEUE_CTL_RX]);
 	ring_init(&f->ctl_tx, vm, &f->boot->queue[UM_QUEUE_CTL_TX]);
+	ring_init(&f->fs, vm, &f->boot->queue[UM_QUEUE_FS]);
 	return -pthread_create(&thread, NULL, guest_main, f);
 }
 

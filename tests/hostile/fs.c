@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -315,6 +316,135 @@ static void test_special_files(void)
 	CHECK_EQ(fsc_create(&c, 1, "out", O_RDWR | O_TRUNC, 0644, &node, &fh), -ELOOP);
 }
 
+static struct fs_file_id id_of(const char *name)
+{
+	struct statx stx;
+	char path[256];
+
+	in_root(path, sizeof(path), name);
+	CHECK_EQ(statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_INO, &stx), 0);
+	return (struct fs_file_id){stx.stx_ino, stx.stx_dev_major, stx.stx_dev_minor};
+}
+
+/* As the launcher would say it: @name in @dir of the scratch directory. */
+static void cover(int export, const char *dir, const char *name)
+{
+	struct fs_cover what = {.parent = id_of(dir)};
+	char path[300];
+
+	snprintf(path, sizeof(path), "%s/%s/%s", root, dir, name);
+	if (access(path, F_OK) == 0) {
+		snprintf(path, sizeof(path), "%s/%s", dir, name);
+		what.file = id_of(path);
+	}
+	strcpy(what.name, name);
+	CHECK_EQ(fs_cover(c.fs, export, &what), 0);
+}
+
+static void make_covers(void)
+{
+	char path[256];
+
+	in_root(path, sizeof(path), "cov");
+	CHECK_EQ(mkdir(path, 0755), 0);
+	in_root(path, sizeof(path), "cov/keys");
+	CHECK_EQ(mkdir(path, 0755), 0);
+	host_write("cov/keys/key", "secret");
+	host_write("cov/token", "secret");
+	host_write("cov/open", "public");
+	cover(0, "cov", "keys");
+	cover(0, "cov", "token");
+	cover(1, "cov", "open");
+	cover(0, "cov", "later");
+}
+
+/* What --hide and mounts of the guest's own cover is out of reach, whatever is done to names. */
+static void test_covers(void)
+{
+	const struct fuse_create_in create = {.flags = O_RDWR, .mode = 0644};
+	struct fuse_entry_out dir, ro, e, x;
+	struct fuse_attr attr;
+	uint64_t fh, node;
+	char path[256], other[256];
+
+	CHECK_EQ(fsc_lookup(&c, 1, "cov", &dir), 0);
+	CHECK_EQ(fsc_lookup(&c, 2, "cov", &ro), 0);
+	for (int export = 0; export < 2; export++) {
+		const uint64_t d = export ? ro.nodeid : dir.nodeid;
+
+		CHECK_EQ(fsc_lookup(&c, d, "keys", &e), 0);
+		CHECK_EQ(e.attr.mode, S_IFDIR | 0555);
+		CHECK_EQ(fsc_lookup(&c, e.nodeid, "key", &x), -ENOENT);
+		CHECK_EQ(raw(FUSE_OPENDIR, e.nodeid, &(struct fuse_open_in){0}, sizeof(struct fuse_open_in), NULL, NULL),
+			 -EACCES);
+		CHECK_EQ(raw(UM_FUSE_LIST, e.nodeid, &(struct um_fuse_list_in){.size = 4096, .plus = 1},
+			     sizeof(struct um_fuse_list_in), NULL, NULL),
+			 -EACCES);
+		CHECK_EQ(fsc_lookup(&c, d, "token", &e), 0);
+		CHECK_EQ(e.attr.mode, S_IFREG);
+		CHECK_EQ(e.attr.size, 0);
+		CHECK_EQ(fsc_open(&c, e.nodeid, O_RDONLY, &fh), -EACCES);
+		CHECK_EQ(raw(UM_FUSE_OPEN_READ, e.nodeid, &(struct fuse_read_in){.size = 1}, sizeof(struct fuse_read_in),
+			     NULL, NULL),
+			 -EACCES);
+		CHECK_EQ(raw(FUSE_GETXATTR, e.nodeid, &(struct fuse_getxattr_in){.size = 100},
+			     sizeof(struct fuse_getxattr_in), "user.x", NULL),
+			 -EACCES);
+		CHECK_EQ(fsc_getattr(&c, e.nodeid, &attr), 0);
+		CHECK_EQ(attr.size, 0);
+	}
+	/* Nothing that changes it or moves it to where it could be seen. */
+	const struct fuse_rename_in up = {.newdir = 1};
+	const struct fuse_rename2_in exchange = {.newdir = 1, .flags = RENAME_EXCHANGE};
+	const struct fuse_setattr_in setattr = {.valid = FATTR_MODE | FATTR_SIZE, .mode = 0777};
+	const char *const names[] = {"keys", "token"};
+
+	host_write("plain", "plain");
+	for (int i = 0; i < 2; i++) {
+		CHECK_EQ(fsc_lookup(&c, dir.nodeid, names[i], &e), 0);
+		CHECK_EQ(raw(FUSE_RENAME, dir.nodeid, &up, sizeof(up), names[i], "seen"), -EBUSY);
+		CHECK_EQ(raw(FUSE_RENAME2, dir.nodeid, &exchange, sizeof(exchange), names[i], "plain"), -EBUSY);
+		CHECK_EQ(raw(FUSE_RENAME2, 1, &(struct fuse_rename2_in){.newdir = dir.nodeid, .flags = RENAME_EXCHANGE},
+			     sizeof(exchange), "plain", names[i]),
+			 -EBUSY);
+		CHECK_EQ(raw(FUSE_RENAME, 1, &(struct fuse_rename_in){.newdir = dir.nodeid}, sizeof(up), "plain", names[i]),
+			 -EBUSY);
+		CHECK_EQ(raw(FUSE_UNLINK, dir.nodeid, NULL, 0, names[i], NULL), -EBUSY);
+		CHECK_EQ(raw(FUSE_RMDIR, dir.nodeid, NULL, 0, names[i], NULL), -EBUSY);
+		CHECK_EQ(raw(FUSE_SETATTR, e.nodeid, &setattr, sizeof(setattr), NULL, NULL), i ? -EACCES : -EISDIR);
+		CHECK_EQ(raw(FUSE_LINK, 1, &(struct fuse_link_in){.oldnodeid = e.nodeid}, sizeof(struct fuse_link_in), "seen",
+			     NULL),
+			 -EACCES);
+		CHECK_EQ(raw(FUSE_CREATE, dir.nodeid, &create, sizeof(create), names[i], NULL), -EACCES);
+	}
+	/* The directory around it may move: still covered. */
+	CHECK_EQ(raw(FUSE_RENAME, 1, &up, sizeof(up), "cov", "moved"), 0);
+	CHECK_EQ(fsc_lookup(&c, 1, "moved", &dir), 0);
+	CHECK_EQ(fsc_lookup(&c, dir.nodeid, "token", &e), 0);
+	CHECK_EQ(fsc_open(&c, e.nodeid, O_RDONLY, &fh), -EACCES);
+	/* The host gives it another name; then puts a new file where it was, as editors do. */
+	in_root(path, sizeof(path), "moved/token");
+	in_root(other, sizeof(other), "elsewhere");
+	CHECK_EQ(rename(path, other), 0);
+	CHECK_EQ(fsc_lookup(&c, 1, "elsewhere", &e), 0);
+	CHECK_EQ(fsc_open(&c, e.nodeid, O_RDONLY, &fh), -EACCES);
+	host_write("moved/token", "new secret");
+	CHECK_EQ(fsc_lookup(&c, dir.nodeid, "token", &e), 0);
+	CHECK_EQ(e.attr.size, 0);
+	CHECK_EQ(fsc_open(&c, e.nodeid, O_RDONLY, &fh), -EACCES);
+	/* Made after the start. */
+	host_write("moved/later", "secret");
+	CHECK_EQ(fsc_lookup(&c, dir.nodeid, "later", &e), 0);
+	CHECK_EQ(fsc_open(&c, e.nodeid, O_RDONLY, &fh), -EACCES);
+	CHECK_EQ(fsc_create(&c, dir.nodeid, "later", O_RDWR, 0644, &node, &fh), -EACCES);
+	/* Covered in one export only. */
+	CHECK_EQ(fsc_lookup(&c, dir.nodeid, "open", &e), 0);
+	CHECK_EQ(fsc_open(&c, e.nodeid, O_RDONLY, &fh), -EACCES);
+	CHECK_EQ(fsc_lookup(&c, ro.nodeid, "open", &e), 0);
+	CHECK_EQ(fsc_open(&c, e.nodeid, O_RDONLY, &fh), 0);
+	CHECK_EQ(fsc_release(&c, e.nodeid, fh), 0);
+}
+
 static atomic_bool swapping;
 
 /* Makes "swap" a directory with a harmless "f", then a link to /etc, and so on; the same for the file "swapf". */
@@ -428,6 +558,7 @@ int main(void)
 	CHECK_EQ(fs_export(c.fs, open(root, O_PATH | O_CLOEXEC), 0), 1);
 	CHECK_EQ(fs_export(c.fs, open(root, O_PATH | O_CLOEXEC), FS_EXPORT_RO), 2);
 	CHECK_EQ(fs_export(c.fs, open("/", O_PATH | O_CLOEXEC), FS_EXPORT_RO), 3);
+	make_covers();
 	fsclient_start(&c);
 	test_bad_names();
 	test_bad_ids();
@@ -435,6 +566,7 @@ int main(void)
 	test_read_only();
 	test_mount_points();
 	test_special_files();
+	test_covers();
 	test_swap_races();
 	test_exhaustion();
 	test_broken_ring();

@@ -59,15 +59,14 @@ void fs_fill_attr(const struct fs *fs, struct fuse_attr *attr, const struct stat
 	};
 }
 
-void fs_fill_stub(struct fuse_attr *attr, uint64_t ino)
+void fs_fill_stub(struct fuse_attr *attr, uint64_t ino, uint16_t type)
 {
-	*attr = (struct fuse_attr){
-		.ino = ino, .mode = S_IFDIR | 0555, .nlink = 2, .blksize = 4096, .flags = FUSE_ATTR_SUBMOUNT};
-}
-
-bool fs_crosses_mount(const struct fs *fs, const struct node *parent, const struct statx *stx)
-{
-	return !(stx->stx_mask & STATX_MNT_ID) || stx->stx_mnt_id != fs->exports[parent->key.export].mnt_id;
+	*attr = (struct fuse_attr){.ino = ino, .mode = S_IFREG, .nlink = 1, .blksize = 4096};
+	if (S_ISDIR(type)) {
+		attr->mode = S_IFDIR | 0555;
+		attr->nlink = 2;
+		attr->flags = FUSE_ATTR_SUBMOUNT;
+	}
 }
 
 bool fs_export_has(const struct fs *fs, const struct node *node, unsigned int flag)
@@ -93,8 +92,8 @@ int fs_fill_entry(struct fs *fs, struct node *parent, const char *name, const st
 		.entry_valid = validity(fs, parent),
 		.attr_valid = validity(fs, parent),
 	};
-	if (fs_crosses_mount(fs, parent, stx))
-		fs_fill_stub(&entry->attr, stx->stx_ino);
+	if (fs_sight(fs, parent, name, stx) == FS_STUB)
+		fs_fill_stub(&entry->attr, stx->stx_ino, stx->stx_mode & S_IFMT);
 	else
 		fs_fill_attr(fs, &entry->attr, stx);
 	return 0;
@@ -190,7 +189,7 @@ int fs_op_getattr(struct fs_req *req)
 	if (req->node->stub) {
 		struct fuse_attr_out out = {.attr_valid = 1};
 
-		fs_fill_stub(&out.attr, req->node->key.ino);
+		fs_fill_stub(&out.attr, req->node->key.ino, req->node->key.type);
 		fs_reply(req, &out, sizeof(out));
 		return 0;
 	}

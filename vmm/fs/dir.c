@@ -69,7 +69,7 @@ static void fill_plus(struct fs_req *req, int dirfd, const char *name, struct fu
 	memset(entry, 0, sizeof(*entry));
 	if (is_dot(name) || fs_statx(dirfd, name, &stx) < 0)
 		return;
-	if (fs_crosses_mount(req->fs, req->node, &stx) && !S_ISDIR(stx.stx_mode))
+	if (fs_sight(req->fs, req->node, name, &stx) == FS_UNSEEN)
 		return;
 	if (fs_fill_entry(req->fs, req->node, name, &stx, entry) < 0)
 		memset(entry, 0, sizeof(*entry));

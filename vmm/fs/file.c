@@ -31,7 +31,7 @@ int fs_op_open(struct fs_req *req)
 	if ((writable || (in.flags & O_TRUNC)) && fs_export_has(req->fs, req->node, FS_EXPORT_RO))
 		return -EROFS;
 	if (req->node->stub)
-		return -EISDIR;
+		return S_ISDIR(req->node->key.type) ? -EISDIR : -EACCES;
 	in.flags &= KEPT_FLAGS | O_ACCMODE;
 	if (writable) {
 		/* What is written should reach the file that has the name now: the guest looks again after an -ESTALE. */
@@ -152,7 +152,7 @@ int fs_op_open_read(struct fs_req *req)
 	if (in.size > UM_FUSE_MAX_DATA || in.offset > INT64_MAX || fs_reply_room(req) < sizeof(open))
 		return -EINVAL;
 	if (req->node->stub)
-		return -EISDIR;
+		return S_ISDIR(req->node->key.type) ? -EISDIR : -EACCES;
 	fd = fs_open_data(req->fs, req->node, O_RDONLY);
 	if (fd < 0)
 		return fd;

@@ -214,6 +214,7 @@ void fs_free(struct fs *fs)
 	pthread_mutex_destroy(&fs->wake_lock);
 	pthread_cond_destroy(&fs->wake);
 	free(fs->threads);
+	free(fs->covers);
 	free(fs);
 }
 

@@ -44,6 +44,27 @@ void fs_unmapped_is_root(struct fs *fs);
  */
 int fs_export(struct fs *fs, int fd, unsigned int flags);
 
+/* What the host calls a file, from statx(). ino 0: no file. */
+struct fs_file_id {
+	uint64_t ino;
+	uint32_t dev_major, dev_minor;
+};
+
+/*
+ * A place the guest must not look behind, because something else is put there in its own view (or nothing: --hide): the file
+ * @file by any name, and whatever is called @name in the directory @parent.
+ */
+struct fs_cover {
+	struct fs_file_id file, parent;
+	char name[256];
+};
+
+/*
+ * Covers a place in the export whose root is node @root (0: in all exports). What is there is shown as an empty directory or an
+ * empty file to mount over; it can neither be opened nor moved nor removed. Before fs_start(). Returns 0 or -ENOMEM.
+ */
+int fs_cover(struct fs *fs, int root, const struct fs_cover *cover);
+
 /* The queues of the boot block. Before fs_start(). Returns 0, or -EINVAL for a queue that cannot be. */
 int fs_attach(struct fs *fs, const struct um_boot_queue *requests, const struct um_boot_queue *hiprio);
 

@@ -39,7 +39,7 @@ struct node {
 	struct node *id_next; /* hash chains */
 	struct node *key_next;
 	bool key_hashed; /* false once another file has taken over its numbers */
-	bool stub;	 /* immutable: a mount point of the host, shown as an empty directory */
+	bool stub;	 /* immutable: a mount point of the host or covered, shown as an empty directory or file */
 	bool unlinked;	 /* its name is gone: fd cannot be had again and stays */
 	uint64_t nlookup;
 	unsigned int busy;
@@ -73,6 +73,12 @@ struct export_root {
 	uint64_t mnt_id;
 };
 
+/* fs_cover() */
+struct cover {
+	int root; /* 0: any */
+	struct fs_cover what;
+};
+
 /* A lock owner's own open file description of a file: locks.c. */
 struct lock_file {
 	struct list_head link;
@@ -100,6 +106,8 @@ struct fs {
 	uint32_t unmapped_uid, unmapped_gid; /* shown as 0; FS_NO_ID: none */
 	unsigned int export_count;
 	struct export_root exports[FS_MAX_EXPORTS];
+	unsigned int cover_count;
+	struct cover *covers;
 	unsigned int max_path_fds;
 	uint32_t max_handles;
 	struct fs_thread *threads;
@@ -226,13 +234,13 @@ int handle_release(struct fs *fs, uint64_t fh, const struct node *node, enum han
 /* Attributes of @name under @dirfd, or of @dirfd itself when @name is "". Never follows a link. Negative errno. */
 int fs_statx(int dirfd, const char *name, struct statx *stx);
 void fs_fill_attr(const struct fs *fs, struct fuse_attr *attr, const struct statx *stx);
-void fs_fill_stub(struct fuse_attr *attr, uint64_t ino);
+/* Attributes of an empty thing of the type S_IFMT(@type). */
+void fs_fill_stub(struct fuse_attr *attr, uint64_t ino, uint16_t type);
 /*
  * Fills @entry for the file @stx just seen as @name in @parent and counts the lookup. Returns 0 or -ENFILE.
  */
 int fs_fill_entry(struct fs *fs, struct node *parent, const char *name, const struct statx *stx,
 		  struct fuse_entry_out *entry);
-bool fs_crosses_mount(const struct fs *fs, const struct node *parent, const struct statx *stx);
 /* Opens a busy regular node for data. Returns a descriptor or a negative errno. */
 int fs_open_data(struct fs *fs, struct node *node, int flags);
 int fs_chmod_node(struct fs *fs, struct node *node, mode_t mode);
@@ -244,6 +252,15 @@ int fs_op_getattr(struct fs_req *req);
 int fs_op_setattr(struct fs_req *req);
 int fs_op_readlink(struct fs_req *req);
 int fs_op_statfs(struct fs_req *req);
+
+/* cover.c */
+enum fs_sight {
+	FS_SEEN,
+	FS_STUB,   /* an empty thing of its type: to mount over */
+	FS_UNSEEN, /* -EACCES */
+};
+/* What the guest may see of the file @stx that was found as @name in @parent: mount points of the host and covered places. */
+enum fs_sight fs_sight(const struct fs *fs, const struct node *parent, const char *name, const struct statx *stx);
 
 /* name.c */
 int fs_op_lookup(struct fs_req *req);

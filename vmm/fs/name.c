@@ -3,8 +3,8 @@
  * Operations on names: look up, create, remove, rename, link.
  *
  * Each takes one component, checked by fs_arg_name(), under a held directory, and never follows a link in it. Such a
- * call can leave the export only over a mount point; lookups see that by the mount id, the others fail on one (EBUSY,
- * EXDEV).
+ * call can leave the export only over a mount point; lookups see that by the mount id (fs_sight()), the others fail on one
+ * (EBUSY, EXDEV). Covered places are refused here in the same way.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -55,6 +55,7 @@ int fs_op_lookup(struct fs_req *req)
 	struct statx stx;
 	size_t pos = 0;
 	const char *name = fs_arg_name(req, &pos);
+	enum fs_sight sight;
 	int fd, path_fd, r;
 
 	if (!name)
@@ -72,18 +73,14 @@ int fs_op_lookup(struct fs_req *req)
 	}
 	if (r < 0)
 		return r;
-	/* Of what is mounted over a name of the host only a directory to mount on is shown. */
-	if (fs_crosses_mount(req->fs, req->node, &stx) && !S_ISDIR(stx.stx_mode))
-		r = -EACCES;
-	else
-		r = fs_fill_entry(req->fs, req->node, name, &stx, &out);
-	if (r < 0) {
-		if (path_fd >= 0)
-			close(path_fd);
-		return r;
-	}
-	if (path_fd >= 0)
+	sight = fs_sight(req->fs, req->node, name, &stx);
+	r = sight == FS_UNSEEN ? -EACCES : fs_fill_entry(req->fs, req->node, name, &stx, &out);
+	if (r == 0 && sight == FS_SEEN && path_fd >= 0)
 		node_hold(req->fs, out.nodeid, path_fd);
+	else if (path_fd >= 0)
+		close(path_fd);
+	if (r < 0)
+		return r;
 	fs_reply(req, &out, sizeof(out));
 	return 0;
 }
@@ -195,12 +192,23 @@ static struct node *hold_victim(struct fs_req *req, int dirfd, const char *name)
 	struct node *node;
 	struct statx stx;
 
-	if (fs_statx(dirfd, name, &stx) < 0 || fs_crosses_mount(req->fs, req->node, &stx))
+	if (fs_statx(dirfd, name, &stx) < 0)
 		return NULL;
 	node = node_find(req->fs, req->node->key.export, &stx);
 	if (node && (stx.stx_nlink > 1 || S_ISDIR(stx.stx_mode) || node_is_open(req->fs, node)))
 		node_fd(req->fs, node);
 	return node;
+}
+
+/* Names of mount points and covered places stay where they are. */
+static int check_movable(const struct fs *fs, const struct node *dir, int dirfd, const char *name)
+{
+	struct statx stx;
+	const int r = fs_statx(dirfd, name, &stx);
+
+	if (r < 0)
+		return r;
+	return fs_sight(fs, dir, name, &stx) == FS_SEEN ? 0 : -EBUSY;
 }
 
 static int remove_name(struct fs_req *req, int flags)
@@ -215,6 +223,9 @@ static int remove_name(struct fs_req *req, int flags)
 	fd = dir_fd(req);
 	if (fd < 0)
 		return fd;
+	r = check_movable(req->fs, req->node, fd, name);
+	if (r < 0)
+		return r;
 	victim = hold_victim(req, fd, name);
 	r = unlinkat(fd, name, flags) < 0 ? -errno : 0;
 	if (r == 0 && victim)
@@ -243,7 +254,13 @@ static int rename_held(struct fs_req *req, struct node *newdir, unsigned int fla
 
 	if (ofd < 0 || nfd < 0)
 		return ofd < 0 ? ofd : nfd;
-	r = fs_statx(ofd, old, &stx);
+	r = check_movable(req->fs, req->node, ofd, old);
+	if (r == 0)
+		r = fs_statx(ofd, old, &stx);
+	if (r == 0) {
+		r = check_movable(req->fs, newdir, nfd, new);
+		r = r == -ENOENT ? 0 : r;
+	}
 	if (r < 0)
 		return r;
 	moved = node_find(req->fs, req->node->key.export, &stx);
@@ -352,7 +369,7 @@ static int open_existing(struct fs_req *req, int dirfd, const char *name, int fl
 	r = fs_statx(dirfd, name, &stx);
 	if (r < 0)
 		return r;
-	if (fs_crosses_mount(req->fs, req->node, &stx))
+	if (fs_sight(req->fs, req->node, name, &stx) != FS_SEEN)
 		return -EACCES;
 	if (S_ISLNK(stx.stx_mode))
 		return -ELOOP;

@@ -321,7 +321,7 @@ static void adopt(struct fs *fs, struct node *node, struct node *parent, const c
 uint64_t node_intern(struct fs *fs, struct node *parent, const char *name, const struct statx *stx)
 {
 	const struct node_key key = key_of(parent->key.export, stx);
-	const bool stub = fs_crosses_mount(fs, parent, stx);
+	const bool stub = fs_sight(fs, parent, name, stx) == FS_STUB;
 	struct node *node;
 	uint64_t id = 0;
 
