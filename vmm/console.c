@@ -17,6 +17,9 @@
 
 #include "vmm/console.h"
 
+/* A chain may name terabytes, and a regular file takes them all: then the loop gets its turn in between. */
+#define TURN_BYTES (1u << 20)
+
 /* ---- guest to host ---- */
 
 /* The pool has as many entries as the queue, and the virtqueue hands out no more chains than that: never NULL for a
@@ -55,10 +58,10 @@ static void tx_publish(struct console *con)
 		vm_interrupt(con->vm);
 }
 
-/* The part of @t that is still to be written. */
-static int tx_iov(const struct con_tx *t, struct iovec *iov)
+/* The part of @t that is still to be written, at most @most bytes of it. */
+static int tx_iov(const struct con_tx *t, uint64_t most, struct iovec *iov)
 {
-	uint64_t skip = t->done, left = t->end - t->done;
+	uint64_t skip = t->done, left = t->end - t->done < most ? t->end - t->done : most;
 	int count = 0;
 
 	for (unsigned int i = 0; i < t->chain.out_count && left; i++) {
@@ -98,7 +101,14 @@ static void out_broken(struct con_out *o, int error)
 	o->con->tell_broken |= 1u << o->stream;
 }
 
-/* Writes until all is written or the other side makes us wait. Bounded by the queue's size. */
+/* Later: when the other side is ready, or, where that cannot be waited for, in the next turn. */
+static void out_later(struct con_out *o)
+{
+	if (loop_watch(o->con->loop, &o->source, EPOLLOUT) < 0)
+		o->con->eager = true;
+}
+
+/* Writes until all is written, the other side makes us wait or the turn is over. */
 static void out_drain(struct con_out *o)
 {
 	struct iovec iov[UM_VIRTQ_CHAIN_MAX];
@@ -108,17 +118,23 @@ static void out_drain(struct con_out *o)
 		ssize_t n;
 
 		if (t->done < t->end && !o->error) {
-			n = stream_write(o->io, iov, tx_iov(t, iov));
+			if (o->con->budget == 0) {
+				out_later(o);
+				return;
+			}
+			n = stream_write(o->io, iov, tx_iov(t, o->con->budget, iov));
 			if (n == -EINTR)
 				continue;
 			if (n == -EAGAIN) {
 				loop_watch(o->con->loop, &o->source, EPOLLOUT);
 				return;
 			}
-			if (n < 0)
-				out_broken(o, (int)-n);
-			else
+			if (n <= 0) {
+				out_broken(o, n ? (int)-n : EIO);
+			} else {
 				t->done += (uint64_t)n;
+				o->con->budget -= (uint64_t)n;
+			}
 			if (!o->error && t->done < t->end)
 				continue;
 		}
@@ -137,6 +153,7 @@ static void out_ready(void *ctx, uint32_t events)
 {
 	struct con_out *o = ctx;
 
+	o->con->budget = TURN_BYTES;
 	if (events & EPOLLERR)
 		out_broken(o, EPIPE);
 	else if (events & EPOLLHUP && !(events & EPOLLOUT))
@@ -222,12 +239,15 @@ static bool rx_ready(struct console *con)
 {
 	if (con->have_rx)
 		return true;
-	do {
+	/* Who says "more" after the bell is on and then has none is no honest driver: not for ever. */
+	for (int tries = 0; tries < 2; tries++) {
 		const int r = virtq_pop(&con->rx, &con->rx_chain);
 
 		if (r < 0)
 			vm_end(con->vm, 125, "console: %s", con->rx.fault);
 		if (r < 0)
+			return false;
+		if (r == 0 && !virtq_suppress(&con->rx, VIRTQ_LOUD))
 			return false;
 		if (r == 0)
 			continue;
@@ -238,7 +258,7 @@ static bool rx_ready(struct console *con)
 		con->have_rx = true;
 		virtq_suppress(&con->rx, VIRTQ_QUIET);
 		return true;
-	} while (virtq_suppress(&con->rx, VIRTQ_LOUD));
+	}
 	return false;
 }
 
@@ -389,8 +409,14 @@ void console_start(struct console *con)
 
 bool console_notify(struct console *con)
 {
-	const bool more = tx_pump(con);
+	const bool eager = con->eager;
+	bool more;
 
+	con->budget = TURN_BYTES;
+	con->eager = false;
+	for (unsigned int s = 1; eager && s < 3; s++)
+		out_drain(&con->out[s]);
+	more = tx_pump(con) || con->eager;
 	if (con->wanted || con->tell_broken)
 		rx_pump(con);
 	return more;

@@ -59,6 +59,8 @@ struct console {
 	struct con_tx pool[CONSOLE_QUEUE_SIZE];
 	unsigned int pool_used; /* pool entries from here on were never touched */
 	struct con_tx *free;
+	uint64_t budget; /* bytes that may still be written in this turn */
+	bool eager;	 /* it was used up, and nothing will call us to go on */
 
 	/* Called when the terminal may not be read because we are in the background. */
 	void (*in_background)(void *ctx);

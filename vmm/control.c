@@ -15,7 +15,8 @@ static bool rx_take(struct control *c, struct virtq_chain *chain)
 {
 	const size_t need = sizeof(struct um_ctl_hdr) + sizeof(struct um_ctl_winsize);
 
-	do {
+	/* As in rx_ready() of the console: not for ever. */
+	for (int tries = 0; tries < 2; tries++) {
 		const int r = virtq_pop(&c->rx, chain);
 
 		if (r < 0) {
@@ -28,7 +29,9 @@ static bool rx_take(struct control *c, struct virtq_chain *chain)
 			vm_end(c->vm, 125, "the guest kernel gave the control device a buffer without room");
 			return false;
 		}
-	} while (virtq_suppress(&c->rx, VIRTQ_LOUD));
+		if (!virtq_suppress(&c->rx, VIRTQ_LOUD))
+			return false;
+	}
 	return false;
 }
 

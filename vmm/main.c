@@ -102,6 +102,12 @@ static void ring_again(struct vmm *v)
 		(void)0; /* full means that it rings anyway */
 }
 
+static void stop_when_written(struct vmm *v)
+{
+	if (v->ending && !console_busy(v->console))
+		v->loop.stop = true;
+}
+
 static void doorbell_ready(void *ctx, uint32_t events)
 {
 	struct vmm *v = ctx;
@@ -111,20 +117,18 @@ static void doorbell_ready(void *ctx, uint32_t events)
 	(void)events;
 	if (read(v->vm.doorbell, &count, sizeof(count)) < 0)
 		return;
-	if (v->ending)
+	if (v->ending) { /* our own, below: output that could not be written in one turn */
+		if (console_notify(v->console))
+			ring_again(v);
+		stop_when_written(v);
 		return;
+	}
 	fs_doorbell(v->fs);
 	more = console_notify(v->console);
 	more |= control_notify(&v->control);
 	v->vm.backend->poll(&v->vm);
 	if (more)
 		ring_again(v);
-}
-
-static void stop_when_written(struct vmm *v)
-{
-	if (v->ending && !console_busy(v->console))
-		v->loop.stop = true;
 }
 
 /* The guest is over. Programs may have ended with output still on its way: that much must reach its reader. */
@@ -135,7 +139,8 @@ static void end_ready(void *ctx, uint32_t events)
 
 	(void)events;
 	loop_forget(&v->loop, &v->end);
-	console_notify(v->console);
+	if (console_notify(v->console))
+		ring_again(v);
 	v->ending = true;
 	if (!(v->spec->features & UM_FEAT_QUIET)) {
 		v->vm.backend->poll(&v->vm); /* the guest's last words first */
@@ -146,12 +151,11 @@ static void end_ready(void *ctx, uint32_t events)
 		tell_launcher(v, VMM_NOTE_ERROR, v->vm.end_reason);
 	/*
 	 * Usually it is all written and we leave, which ends every thread and, in our PID namespace, every process.
-	 * While a slow reader keeps us, the guest must not run on; file workers use memory that goes with the backend.
+	 * While a slow reader keeps us, the guest must not run on. Our own threads are not waited for: what they sleep on may be
+	 * memory of the guest's, or a slow disk.
 	 */
-	if (console_busy(v->console)) {
-		fs_stop(v->fs);
-		v->vm.backend->destroy(&v->vm);
-	}
+	if (console_busy(v->console))
+		v->vm.backend->kill(&v->vm);
 	stop_when_written(v);
 }
 

@@ -454,6 +454,11 @@ static void fake_poll(struct vm *vm)
 	(void)vm;
 }
 
+static void fake_kill(struct vm *vm)
+{
+	(void)vm;
+}
+
 static void fake_destroy(struct vm *vm)
 {
 	(void)vm;
@@ -468,5 +473,6 @@ const struct backend backend_user = {
 	.interrupt = fake_interrupt,
 	.child_died = fake_child_died,
 	.poll = fake_poll,
+	.kill = fake_kill,
 	.destroy = fake_destroy,
 };

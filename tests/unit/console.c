@@ -7,9 +7,11 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "unit.h"
@@ -352,6 +354,48 @@ static void seen_log(void *ctx, const char *text, size_t len)
 	assert_true(len == 0 || text[0] == 'L');
 }
 
+/* A chain that names the same memory many times over is written in turns, and wholly in the end, to a file as to a pipe. */
+static void test_turns(void **state)
+{
+	const struct um_con_hdr hdr = {.stream = UM_CON_STDOUT, .len = 7 * 0x180000};
+	char path[] = "/tmp/umbra-console-XXXXXX";
+	const int fd = mkstemp(path);
+	uint32_t head, len;
+	unsigned int turns = 1;
+	struct virtq_avail *avail;
+	struct virtq_desc *desc;
+	struct stat st;
+	struct rig r;
+
+	assert_true(fd >= 0);
+	rig_init(&r, -1, fd, -1);
+	desc = vm_gpa(&r.vm, r.tx.q.desc, 8 * sizeof(*desc));
+	avail = vm_gpa(&r.vm, r.tx.q.avail, VIRTQ_AVAIL_BYTES(8));
+	memcpy(vm_gpa(&r.vm, BUFFERS, sizeof(hdr)), &hdr, sizeof(hdr));
+	desc[0] = (struct virtq_desc){.addr = BUFFERS, .len = sizeof(hdr), .flags = VIRTQ_DESC_F_NEXT, .next = 1};
+	for (unsigned int i = 1; i < 8; i++)
+		desc[i] = (struct virtq_desc){.addr = BUFFERS,
+						   .len = 0x180000,
+						   .flags = i < 7 ? VIRTQ_DESC_F_NEXT : 0,
+						   .next = (uint16_t)(i + 1)};
+	avail->ring[0] = 0;
+	avail->idx = 1;
+	for (; console_notify(r.con); turns++) {
+		assert_int_equal(fstat(fd, &st), 0);
+		assert_true(st.st_size <= turns * 0x100000);
+		assert_true(console_busy(r.con));
+		assert_true(turns < 100);
+	}
+	assert_true(turns > 5);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_size, hdr.len);
+	assert_true(guestq_used(&r.tx, &head, &len));
+	assert_true(!console_busy(r.con));
+	rig_deinit(&r);
+	close(fd);
+	unlink(path);
+}
+
 static void test_control(void **state)
 {
 	static const struct control_ops ops = {seen_exit, seen_want, seen_log};
@@ -425,7 +469,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_output), cmocka_unit_test(test_back_pressure), cmocka_unit_test(test_broken),
-		cmocka_unit_test(test_input),  cmocka_unit_test(test_bad_guest),     cmocka_unit_test(test_control),
+		cmocka_unit_test(test_input),  cmocka_unit_test(test_bad_guest),     cmocka_unit_test(test_turns),
+		cmocka_unit_test(test_control),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

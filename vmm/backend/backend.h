@@ -68,6 +68,12 @@ struct backend {
 	/* What running the guest has cost so far, as one line for people. Any thread after create(). */
 	void (*describe)(const struct vm *vm, char *text, size_t size);
 
+	/*
+	 * Kills every process of the backend: no guest code runs any more. Its memory stays, for threads that still look at it; no
+	 * thread is waited for. Control thread.
+	 */
+	void (*kill)(struct vm *vm);
+
 	/* Kills every process of the backend and frees everything. Idempotent; accepts a half-built backend. */
 	void (*destroy)(struct vm *vm);
 };

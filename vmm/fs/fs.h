@@ -81,7 +81,10 @@ void fs_vcpu_moved(struct fs *fs, unsigned int vcpu, int cpu);
 /* The common doorbell rang: some worker looks at the queues. Any thread, does not block. */
 void fs_doorbell(struct fs *fs);
 
-/* Ends all workers and waits for them. Requests being worked on are finished, others are left. Idempotent. */
+/*
+ * Ends all workers and waits for them. Requests being worked on are finished, others are left. Idempotent. No guest may be running:
+ * it could keep a worker beside a vCPU asleep.
+ */
 void fs_stop(struct fs *fs);
 
 /* Stops and frees everything. Accepts NULL. */

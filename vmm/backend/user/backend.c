@@ -160,14 +160,20 @@ static void boot_init(const struct user_backend *ub, struct um_boot *boot)
 	boot->max_spaces = ub->max_spaces - 1; /* one is everybody's home */
 }
 
+static void user_kill(struct vm *vm)
+{
+	pool_kill_all(user_of(vm));
+}
+
+/* The spaces first: while one lives it can keep the timer thread from waking up, which sleeps on a word they share. */
 static void user_destroy(struct vm *vm)
 {
 	struct user_backend *ub = user_of(vm);
 
 	if (!ub)
 		return;
-	timer_stop(ub);
 	pool_kill_all(ub);
+	timer_stop(ub);
 	if (ub->ctl)
 		munmap(ub->ctl, sizeof(*ub->ctl));
 	if (ub->chan)
@@ -420,5 +426,6 @@ const struct backend backend_user = {
 	.child_died = user_child_died,
 	.poll = user_poll,
 	.describe = user_describe,
+	.kill = user_kill,
 	.destroy = user_destroy,
 };
