@@ -308,12 +308,72 @@ static void test_special_files(void)
 		CHECK_EQ(fsc_lookup(&c, 1, "zero", &e), 0);
 		CHECK_EQ(fsc_open(&c, e.nodeid, O_RDONLY, &fh), -EACCES);
 		CHECK_EQ(fsc_create(&c, 1, "zero", O_RDWR, 0644, &node, &fh), -EACCES);
+		/* Nor is it given to anybody else. */
+		for (uint32_t bit = FATTR_MODE; bit <= FATTR_GID; bit <<= 1) {
+			const struct fuse_setattr_in set = {.valid = bit, .mode = 0777, .uid = 1234, .gid = 1234};
+
+			CHECK_EQ(raw(FUSE_SETATTR, e.nodeid, &set, sizeof(set), NULL, NULL), -EPERM);
+		}
 	}
 	in_root(path, sizeof(path), "out");
 	CHECK_EQ(symlink("/etc/passwd", path), 0);
 	CHECK_EQ(fsc_lookup(&c, 1, "out", &e), 0);
 	CHECK_EQ(fsc_lookup(&c, e.nodeid, "x", &e), -ENOTDIR);
 	CHECK_EQ(fsc_create(&c, 1, "out", O_RDWR | O_TRUNC, 0644, &node, &fh), -ELOOP);
+}
+
+/* The host's own programs wait for a lock on a file of the host: not for a guest to take, unless the user shares the tree. */
+static void test_locks(void)
+{
+	struct fuse_entry_out e;
+
+	for (uint64_t root_node = 1; root_node <= 2; root_node++) {
+		CHECK_EQ(fsc_lookup(&c, root_node, "f", &e), 0);
+		for (uint32_t flags = 0; flags <= FUSE_LK_FLOCK; flags += FUSE_LK_FLOCK)
+			for (uint32_t type = F_RDLCK; type <= F_WRLCK; type++) {
+				const struct fuse_lk_in lk = {
+					.owner = 1, .lk = {.end = INT64_MAX, .type = type}, .lk_flags = flags};
+
+				CHECK_EQ(raw(FUSE_SETLK, e.nodeid, &lk, sizeof(lk), NULL, NULL), -EOPNOTSUPP);
+				CHECK_EQ(raw(FUSE_GETLK, e.nodeid, &lk, sizeof(lk), NULL, NULL), -EOPNOTSUPP);
+			}
+	}
+}
+
+/* Directories deeper than any descriptor cache: each request ends, in time or with an error. */
+static void test_deep(void)
+{
+	const struct fuse_mkdir_in dir = {.mode = 0755};
+	struct fuse_entry_out e = {.nodeid = 1}, top[6];
+	struct fuse_attr attr;
+	uint64_t deep = 1;
+	int r;
+
+	/* Chains of 1500, each hung below the end of the last: no depth of a single step shows how deep it gets. */
+	for (int chain = 0; chain < 6; chain++) {
+		char name[16];
+		uint64_t at = 1;
+
+		snprintf(name, sizeof(name), "chain%d", chain);
+		for (int i = 0; i < 1500; i++) {
+			CHECK_EQ(raw(FUSE_MKDIR, at, &dir, sizeof(dir), i ? "d" : name, NULL), sizeof(e));
+			CHECK_EQ(fsc_lookup(&c, at, i ? "d" : name, &e), 0);
+			at = e.nodeid;
+			if (i == 0)
+				top[chain] = e;
+		}
+		if (chain) {
+			const struct fuse_rename_in move = {.newdir = deep};
+
+			r = raw(FUSE_RENAME, 1, &move, sizeof(move), name, "below");
+			CHECK(r == 0 || r == -ENAMETOOLONG);
+		}
+		deep = at;
+	}
+	/* Everything in between has lost its descriptor by now. */
+	r = fsc_getattr(&c, deep, &attr);
+	CHECK(r == 0 || r == -ENAMETOOLONG);
+	CHECK_EQ(fsc_getattr(&c, top[0].nodeid, &attr), 0);
 }
 
 static struct fs_file_id id_of(const char *name)
@@ -567,6 +627,8 @@ int main(void)
 	test_mount_points();
 	test_special_files();
 	test_covers();
+	test_locks();
+	test_deep();
 	test_swap_races();
 	test_exhaustion();
 	test_broken_ring();

@@ -484,7 +484,7 @@ static void test_locks(void **state)
 	int fd;
 
 	host_write("lock", "0123456789");
-	assert_int_equal(fsc_lookup(&c, 1, "lock", &e), 0);
+	assert_int_equal(fsc_lookup(&c, 3, "lock", &e), 0);
 	assert_int_equal(setlk(e.nodeid, 1, F_WRLCK, 0, 4, 0), 0);
 	assert_int_equal(setlk(e.nodeid, 1, F_WRLCK, 2, 8, 0), 0); /* one owner never conflicts with itself */
 	assert_int_equal(setlk(e.nodeid, 2, F_WRLCK, 4, 4, 0), -EAGAIN);
@@ -597,6 +597,7 @@ static int setup(void **state)
 	assert_int_equal(fs_export(c.fs, open(root, O_PATH | O_CLOEXEC), 0), 1);
 	host_write("single", "single");
 	assert_int_equal(fs_export(c.fs, host_open("single", O_PATH, 0), FS_EXPORT_RO), 2);
+	assert_int_equal(fs_export(c.fs, open(root, O_PATH | O_CLOEXEC), FS_EXPORT_SHARED), 3);
 	fsclient_start(&c);
 	return 0;
 }

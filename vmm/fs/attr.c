@@ -234,6 +234,10 @@ static int set_attributes(struct fs_req *req, const struct fuse_setattr_in *in)
 {
 	int fd, r;
 
+	/* Who may use a device of the host is not for a guest to say, though it lies in a tree it may write to. */
+	if ((S_ISCHR(req->node->key.type) || S_ISBLK(req->node->key.type)) &&
+	    (in->valid & (FATTR_MODE | FATTR_UID | FATTR_GID)))
+		return -EPERM;
 	if (in->valid & FATTR_SIZE) {
 		r = set_size(req, in);
 		if (r < 0)

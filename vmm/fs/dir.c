@@ -226,7 +226,7 @@ int fs_op_fsyncdir(struct fs_req *req)
 	h = handle_get(req->fs, in.fh, req->node, HANDLE_DIR);
 	if (!h)
 		return -EBADF;
-	r = fsync(h->fd) < 0 ? -errno : 0;
+	r = !fs_export_has(req->fs, req->node, FS_EXPORT_RO) && fsync(h->fd) < 0 ? -errno : 0;
 	handle_put(req->fs, h);
 	return r;
 }

@@ -256,19 +256,24 @@ int fs_op_fsync(struct fs_req *req)
 	h = file_get(req, in.fh);
 	if (!h)
 		return -EBADF;
-	r = in.fsync_flags & FUSE_FSYNC_FDATASYNC ? fdatasync(h->fd) : fsync(h->fd);
+	if (fs_export_has(req->fs, req->node, FS_EXPORT_RO))
+		r = 0;
+	else
+		r = in.fsync_flags & FUSE_FSYNC_FDATASYNC ? fdatasync(h->fd) : fsync(h->fd);
 	r = r < 0 ? -errno : 0;
 	handle_put(req->fs, h);
 	return r;
 }
 
-/* syncfs() for the file system of an export's file: the guest's sync(2). */
+/* syncfs() for the file system of an export's file: the guest's sync(2). Under a read-only export nothing to sync is ours. */
 int fs_op_syncfs(struct fs_req *req)
 {
 	int fd, r;
 
 	if (!S_ISDIR(req->node->key.type))
 		return -ENOTDIR;
+	if (fs_export_has(req->fs, req->node, FS_EXPORT_RO))
+		return 0;
 	fd = node_fd(req->fs, req->node);
 	if (fd < 0)
 		return fd;

@@ -100,10 +100,14 @@ static void raise_descriptor_limit(struct fs *fs)
 		setrlimit(RLIMIT_NOFILE, &lim);
 		have = lim.rlim_max;
 	}
-	/* A reserve for the rest of the VMM and for descriptors open during one request; most for open files. */
+	/*
+	 * A reserve for the rest of the VMM and for descriptors open during one request; most for open files. Path descriptors may
+	 * be twice as many as they should: evict(). All together they stay below the limit, so that only a guest's requests fail.
+	 */
 	have -= have > 512 ? 256 : have / 2;
-	fs->max_path_fds = have / 4 < 16384 ? (unsigned int)(have / 4) : 16384;
+	fs->max_path_fds = have / 8 < 16384 ? (unsigned int)(have / 8) : 16384;
 	fs->max_handles = have / 2 < 1u << 16 ? (uint32_t)(have / 2) : 1u << 16;
+	fs->max_lock_files = have / 8 < 4096 ? (unsigned int)(have / 8) : 4096;
 }
 
 int fs_new(struct fs **out, struct vm *vm)

@@ -26,14 +26,14 @@ int handles_init(struct fs *fs)
 	return 0;
 }
 
-/* Undoes handle_new(); the slot is not listed as free. */
-static void handle_close(struct handle *h)
+/* Undoes handle_new(); the slot is not listed as free. Returns the descriptor, to be closed without the lock: that can take long. */
+static int handle_end(struct handle *h)
 {
-	close(h->fd);
 	if (h->kind == HANDLE_DIR)
 		pthread_mutex_destroy(&h->dir_lock);
 	h->kind = HANDLE_FREE;
 	h->generation++;
+	return h->fd;
 }
 
 void handles_deinit(struct fs *fs)
@@ -42,7 +42,7 @@ void handles_deinit(struct fs *fs)
 		return;
 	for (uint32_t i = 0; i < fs->handles_used; i++)
 		if (fs->handles[i].kind != HANDLE_FREE)
-			handle_close(&fs->handles[i]);
+			close(handle_end(&fs->handles[i]));
 	munmap(fs->handles, fs->max_handles * sizeof(struct handle));
 }
 
@@ -104,38 +104,47 @@ struct handle *handle_get(struct fs *fs, uint64_t fh, const struct node *node, e
 	return h;
 }
 
-/* fs->lock held. */
-static void close_if_done(struct fs *fs, struct handle *h)
+/* fs->lock held. Returns a descriptor to close, or -1. */
+static int end_if_done(struct fs *fs, struct handle *h)
 {
 	struct node *node = h->node;
+	int fd;
 
 	if (!h->closing || h->busy)
-		return;
-	handle_close(h);
+		return -1;
+	fd = handle_end(h);
 	h->next_free = fs->handles_free;
 	fs->handles_free = (uint32_t)(h - fs->handles);
 	node->handles--;
 	node_unref_locked(fs, node);
+	return fd;
 }
 
 void handle_put(struct fs *fs, struct handle *h)
 {
+	int fd;
+
 	pthread_mutex_lock(&fs->lock);
 	h->busy--;
-	close_if_done(fs, h);
+	fd = end_if_done(fs, h);
 	pthread_mutex_unlock(&fs->lock);
+	if (fd >= 0)
+		close(fd);
 }
 
 int handle_release(struct fs *fs, uint64_t fh, const struct node *node, enum handle_kind kind)
 {
 	struct handle *h;
+	int fd = -1;
 
 	pthread_mutex_lock(&fs->lock);
 	h = find(fs, fh, node, kind);
 	if (h) {
 		h->closing = true;
-		close_if_done(fs, h);
+		fd = end_if_done(fs, h);
 	}
 	pthread_mutex_unlock(&fs->lock);
+	if (fd >= 0)
+		close(fd);
 	return h ? 0 : -EBADF;
 }

@@ -110,6 +110,7 @@ struct fs {
 	struct cover *covers;
 	unsigned int max_path_fds;
 	uint32_t max_handles;
+	unsigned int max_lock_files;
 	struct fs_thread *threads;
 	unsigned int thread_count;
 	void (*thread_init)(void *);
@@ -226,7 +227,7 @@ int handle_new(struct fs *fs, struct node *node, enum handle_kind kind, int fd, 
 /* Busy until handle_put(). NULL when @fh is no handle of that kind on @node. */
 struct handle *handle_get(struct fs *fs, uint64_t fh, const struct node *node, enum handle_kind kind);
 void handle_put(struct fs *fs, struct handle *h);
-/* Closes it, when the last user is done. Returns 0 or -EBADF. */
+/* Ends it, when the last user is done. Returns 0 or -EBADF. */
 int handle_release(struct fs *fs, uint64_t fh, const struct node *node, enum handle_kind kind);
 
 /* attr.c */

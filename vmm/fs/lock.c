@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Locks that reach the host, for trees others use at the same time.
+ * Locks that reach the host, for trees others use at the same time. Only for those the user said so of (FS_EXPORT_SHARED): a lock
+ * on a file of the host's root would keep the host's own programs waiting, for which reading it is enough.
  *
  * Each lock owner of a guest (a process for POSIX locks, an open file for flock) gets an open file description of its
  * own on the host file and takes its locks through that one (F_OFD_SETLK, flock), so the host sees exactly the owners
@@ -17,7 +18,6 @@
 
 #include "internal.h"
 
-#define MAX_LOCK_FILES 4096
 
 /* fs->lock held. */
 static struct lock_file *find(struct fs *fs, const struct node *node, uint64_t owner, bool is_flock)
@@ -55,6 +55,8 @@ static int lock_file_get(struct fs *fs, struct node *node, uint64_t owner, bool 
 	*out = lf;
 	if (lf || !create)
 		return 0;
+	if (!fs_export_has(fs, node, FS_EXPORT_SHARED))
+		return -EOPNOTSUPP;
 	fd = fs_export_has(fs, node, FS_EXPORT_RO) ? -EROFS : fs_open_data(fs, node, O_RDWR);
 	if (fd == -EACCES || fd == -EROFS)
 		fd = fs_open_data(fs, node, O_RDONLY);
@@ -64,7 +66,7 @@ static int lock_file_get(struct fs *fs, struct node *node, uint64_t owner, bool 
 
 	pthread_mutex_lock(&fs->lock);
 	lf = find(fs, node, owner, is_flock);
-	if (!lf && fresh && fs->lock_file_count < MAX_LOCK_FILES) {
+	if (!lf && fresh && fs->lock_file_count < fs->max_lock_files) {
 		*fresh = (struct lock_file){.node = node, .owner = owner, .flock = is_flock, .fd = fd};
 		list_add(&fresh->link, &fs->lock_files);
 		fs->lock_file_count++;

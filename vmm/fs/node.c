@@ -24,7 +24,7 @@
 #define MAX_NODES (256 * 1024)
 #define MIN_BUCKETS 1024
 #define EVICT_SCAN 64
-#define MAX_DEPTH 65536
+#define MAX_DEPTH 8192 /* of directories; who is looked for below more fails */
 
 static unsigned int mix(uint64_t v)
 {
@@ -469,12 +469,18 @@ int node_fd(struct fs *fs, struct node *node)
 	if (node->stub)
 		return -EACCES;
 	pthread_mutex_lock(&fs->lock);
-	while (node->fd < 0) {
+	for (unsigned int tries = 0; node->fd < 0; tries++) {
 		/* The uppermost ancestor without a descriptor; its parent has one. */
 		struct node *n = node, *parent;
+		unsigned int depth = 0;
 
-		while (n->parent && n->parent->fd < 0)
+		while (n->parent && n->parent->fd < 0 && depth++ < MAX_DEPTH)
 			n = n->parent;
+		/* Other threads may drop descriptors as fast as we open them. */
+		if (depth > MAX_DEPTH || tries > MAX_DEPTH) {
+			fd = -ENAMETOOLONG;
+			break;
+		}
 		parent = n->parent;
 		if (!parent || n->unlinked || n->stub) {
 			fd = -ESTALE;
