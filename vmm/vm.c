@@ -89,7 +89,7 @@ void *vm_gpa(const struct vm *vm, gpa_t gpa, uint64_t len)
 	return vm->ram + gpa;
 }
 
-/* What a terminal could take for a command is replaced. */
+/* What a terminal could take for a command is replaced: also the control characters above ASCII, in whatever encoding. */
 void vm_log(const struct vm *vm, const char *line, size_t len)
 {
 	char text[1100];
@@ -98,7 +98,7 @@ void vm_log(const struct vm *vm, const char *line, size_t len)
 	if (vm->log_fd < 0)
 		return;
 	for (size_t i = 0; i < len && n < sizeof(text) - 1; i++)
-		text[n++] = (unsigned char)line[i] < ' ' && line[i] != '\t' ? '?' : line[i];
+		text[n++] = (line[i] >= ' ' && line[i] <= '~') || line[i] == '\t' ? line[i] : '?';
 	text[n++] = '\n';
 	if (write(vm->log_fd, text, n) < 0)
 		return;

@@ -5,6 +5,7 @@
  *   ctl     random writes all over control memory, with hypercalls in between: seed= seconds=
  *   wild    hypercalls with random arguments: seed= seconds=
  *   threads as many threads as the filter gives: count=
+ *   leak    looks for what the VMM may have left in registers
  *   outside a host call from the guest kernel's own text
  */
 #include "mini.h"
@@ -143,6 +144,40 @@ static void attack_threads(void)
 	log_printf("%lu attempts", made);
 }
 
+/* The one who makes spaces began as a copy of the VMM. */
+static void attack_leak(void)
+{
+	u64 fs, xmm = 0, part;
+	u32 mxcsr;
+
+	__asm__ volatile("rdfsbase %0" : "=r"(fs));
+#define LOOK(n)                                                                                                        \
+	__asm__ volatile("movq %%xmm" #n ", %0" : "=r"(part));                                                    \
+	xmm |= part;                                                                                                   \
+	__asm__ volatile("psrldq $8, %%xmm" #n "; movq %%xmm" #n ", %0" : "=r"(part));                                 \
+	xmm |= part
+	LOOK(0);
+	LOOK(1);
+	LOOK(2);
+	LOOK(3);
+	LOOK(4);
+	LOOK(5);
+	LOOK(6);
+	LOOK(7);
+	LOOK(8);
+	LOOK(9);
+	LOOK(10);
+	LOOK(11);
+	LOOK(12);
+	LOOK(13);
+	LOOK(14);
+	LOOK(15);
+	__asm__ volatile("stmxcsr %0" : "=m"(mxcsr));
+	log_printf("fs %lx xmm %lx mxcsr %x", fs, xmm, mxcsr);
+	CHECK(fs == 0 && xmm == 0 && mxcsr == 0x1f80);
+	log_printf("nothing to be found");
+}
+
 static void attack_outside(void)
 {
 	__asm__ volatile("syscall" ::"a"(39) : "rcx", "r11", "memory");
@@ -154,6 +189,8 @@ void mini_main(void)
 	const char *attack = option("attack");
 
 	CHECK(attack);
+	if (attack[0] == 'l')
+		return attack_leak();
 	CHECK(load_cr3(new_cr3()) == 0);
 	log_printf("attack %s", attack);
 	if (attack[0] == 'c' && attack[1] == 'a')

@@ -129,7 +129,7 @@ static void ctl_init(struct user_backend *ub, const struct um_boot *boot)
 	ctl->flags = (ub->own_pid_ns ? CTL_KICK_DIRECT : 0) | (vm->ncpus <= ub->affinity.nr_allowed ? CTL_POLL : 0);
 	ctl->ram_bytes = vm->ram_bytes;
 	populate_range(ctl, vm, boot);
-	ctl->tsc_khz = boot->tsc_khz;
+	ctl->tsc_khz = ub->tsc_khz = boot->tsc_khz ? boot->tsc_khz : 1000000;
 	ctl->pool_max = POOL_KEEP;
 	ctl->timer_armed = ~0ull;
 	for (unsigned int i = 0; i < UM_MAX_VCPUS; i++) {

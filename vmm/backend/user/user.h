@@ -52,6 +52,7 @@ struct user_backend {
 	struct switcher_header hdr;
 	pid_t template_pid; /* 0: none */
 	bool own_pid_ns;
+	uint32_t tsc_khz;
 	unsigned int max_spaces;
 	unsigned int pool_target;
 	uint64_t retry_ns; /* the host refuses processes: none is asked for before this time */

@@ -22,8 +22,21 @@
 template_entry:
 	movabsq $(UM_SIGSTACKS + (SLOT_KEEPER + 1) * SLOT_SIZE), %rsp
 	xorl %ebp, %ebp
+	/* What the VMM has left in registers goes to every space, and would tell the guest things: where its memory is. */
+	xorl %eax, %eax
+	wrfsbase %rax
+	wrgsbase %rax
+	movl $-1, %eax
+	movl $-1, %edx
+	xrstor64 initial_fpu(%rip)
 	call template_main
 	ud2
+
+	.balign 64
+initial_fpu:			/* no component in the header: all of them get their initial values; MXCSR is taken from here */
+	.zero 24
+	.long 0x1f80
+	.zero 576 - 28
 
 	.globl template_clone
 	.hidden template_clone
