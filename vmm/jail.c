@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "vmm/jail.h"
@@ -24,6 +25,7 @@
 #endif
 
 #define OOM_SCORE "300"
+#define RESERVED_PIDS 300 /* the kernel uses those below only once */
 #define BIT(n) (1u << (n))
 
 static int write_file(const char *path, const char *text)
@@ -73,6 +75,20 @@ void jail_limits(void)
 		(void)setrlimit((__rlimit_resource_t)raise[i], &l);
 	}
 	(void)setrlimit(RLIMIT_CORE, &none);
+}
+
+void jail_tasks(unsigned int most)
+{
+	unsigned int major, minor;
+	struct utsname u;
+	char text[16];
+
+	/* Before, the number was the whole host's. */
+	if (getpid() != 1 || uname(&u) < 0 || sscanf(u.release, "%u.%u", &major, &minor) != 2 ||
+	    major < 6 || (major == 6 && minor < 14))
+		return;
+	snprintf(text, sizeof(text), "%u", most + RESERVED_PIDS);
+	(void)write_file("/proc/sys/kernel/pid_max", text); /* rootless: not allowed, and the limit of processes holds */
 }
 
 int jail_private_mounts(void)

@@ -36,6 +36,12 @@ int jail_map_ids(unsigned int uid, unsigned int gid, const char **step);
  */
 void jail_limits(void);
 
+/*
+ * Bounds the processes and threads in our PID namespace, where the kernel can (Linux 6.14): a guest can make threads without end,
+ * and no limit of processes holds for root. Needs /proc; does nothing outside a PID namespace of our own.
+ */
+void jail_tasks(unsigned int most);
+
 /* The first step: before jail_tree(): what the host mounts from now on stays out. Returns 0 or a negative errno. */
 int jail_private_mounts(void);
 

@@ -626,6 +626,7 @@ int umbra_vmm_main(const struct vmm_spec *spec)
 	 */
 	mallopt(M_ARENA_MAX, 1);
 	jail_limits();
+	jail_tasks(backend_user.max_tasks(spec->ncpus));
 	err = vm_create(&v->vm, spec->ncpus, spec->ram_bytes);
 	if (err) {
 		char text[200];

@@ -28,6 +28,14 @@ is "one mount" "$(wc -l <"/proc/$vmm/mountinfo")" 1
 ls -l "/proc/$vmm/fd" | grep -q passwd && fail "inherited a descriptor"
 is "core limit" "$(awk '/core file/ {print $5}' "/proc/$vmm/limits")" 0
 
+# The number of processes is bounded in its PID namespace, and only there.
+if [ "$(printf '%s\n' 6.14 "$(uname -r)" | sort -V | head -1)" = 6.14 ]; then
+	host=$(cat /proc/sys/kernel/pid_max)
+	inside=$(nsenter -t "$vmm" -p sh -c 'cat /proc/sys/kernel/pid_max')
+	[ "$inside" -lt 10000 ] || fail "as many processes as $inside"
+	[ "$host" -gt "$inside" ] || fail "the host's own limit was changed"
+fi
+
 # The host's kernel itself refuses writes to what is exported read-only: of all directories held, only the current one can be
 # written to.
 writable=0

@@ -400,6 +400,11 @@ static int fake_probe(char *why, size_t why_size)
 	return 0;
 }
 
+static unsigned int fake_max_tasks(unsigned int ncpus)
+{
+	return ncpus + 100;
+}
+
 static uint64_t fake_linear_base(const struct vm *vm)
 {
 	(void)vm;
@@ -468,6 +473,7 @@ const struct backend backend_user = {
 	.name = "fake",
 	.probe = fake_probe,
 	.create = fake_create,
+	.max_tasks = fake_max_tasks,
 	.linear_base = fake_linear_base,
 	.start = fake_start,
 	.interrupt = fake_interrupt,

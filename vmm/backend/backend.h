@@ -44,6 +44,9 @@ struct backend {
 	 */
 	int (*create)(struct vm *vm, struct um_boot *boot);
 
+	/* The most processes and threads that all of it, with the VMM's own, will ever be with @ncpus vCPUs. */
+	unsigned int (*max_tasks)(unsigned int ncpus);
+
 	/* Supervisor address of gpa 0: needed to relocate the image. */
 	uint64_t (*linear_base)(const struct vm *vm);
 

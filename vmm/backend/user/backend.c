@@ -24,7 +24,6 @@
 #include "vmm/backend/backend.h"
 
 #define HOME_TIMEOUT_MS 10000
-#define MAX_SPACES 256
 #define POOL_KEEP 16   /* blank spaces that wait for another use instead of ending */
 #define PRESPAWN_MAX 4 /* with more vCPUs carriers are made when first needed */
 
@@ -419,6 +418,7 @@ const struct backend backend_user = {
 	.name = "user",
 	.probe = user_probe,
 	.create = user_create,
+	.max_tasks = user_max_tasks,
 	.linear_base = user_linear_base,
 	.start = user_start,
 	.interrupt = user_interrupt,

@@ -22,8 +22,6 @@
 
 #include "user.h"
 
-#define THREADS_BESIDE 256 /* those of the VMM */
-
 struct kernel_sigaction {
 	uint64_t handler;
 	uint64_t flags;
@@ -123,11 +121,11 @@ static int forget_libc(void)
 
 /*
  * Limits of every space. The number of processes and threads is counted per user, so it can only be limited where we
- * have a user namespace of our own; what the kernel then exempts (root of the host) is for the cgroup.
+ * have a user namespace of our own; root of the host is exempt: see jail_tasks().
  */
 static int set_limits(const struct user_backend *ub)
 {
-	const rlim_t threads = ub->max_spaces * (ub->vm->ncpus + 1) + THREADS_BESIDE;
+	const rlim_t threads = user_max_tasks(ub->vm->ncpus);
 	const struct rlimit none = {0, 0}, fds = {SPACE_FD_DOORBELL + 1, SPACE_FD_DOORBELL + 1},
 			    nproc = {threads, threads};
 

@@ -79,6 +79,15 @@ static inline long futex(uint32_t *word, int op, uint32_t val, const struct time
 	return syscall(SYS_futex, word, op, val, ts, NULL, FUTEX_BITSET_MATCH_ANY);
 }
 
+#define MAX_SPACES 256
+#define TASKS_BESIDE 256 /* the VMM's threads, the template */
+
+/* Processes and threads in all. */
+static inline unsigned int user_max_tasks(unsigned int ncpus)
+{
+	return MAX_SPACES * (ncpus + 1) + TASKS_BESIDE;
+}
+
 /* Exit status of the sandbox when the backend gives up. */
 #define VM_EXIT_FAILURE 125
 
