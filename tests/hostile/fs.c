@@ -344,13 +344,13 @@ static void test_locks(void)
 static void test_deep(void)
 {
 	const struct fuse_mkdir_in dir = {.mode = 0755};
-	struct fuse_entry_out e = {.nodeid = 1}, top[6];
+	struct fuse_entry_out e = {.nodeid = 1}, top[4];
 	struct fuse_attr attr;
 	uint64_t deep = 1;
 	int r;
 
 	/* Chains of 1500, each hung below the end of the last: no depth of a single step shows how deep it gets. */
-	for (int chain = 0; chain < 6; chain++) {
+	for (int chain = 0; chain < 4; chain++) {
 		char name[16];
 		uint64_t at = 1;
 

@@ -24,7 +24,7 @@
 #define MAX_NODES (256 * 1024)
 #define MIN_BUCKETS 1024
 #define EVICT_SCAN 64
-#define MAX_DEPTH 8192 /* of directories; who is looked for below more fails */
+#define MAX_DEPTH 4096 /* of directories; who is looked for below more fails */
 
 static unsigned int mix(uint64_t v)
 {
