@@ -107,7 +107,7 @@ static bool same_file(int a, int b)
  * Without privilege the kernel does not let us take a mount without what is mounted on it (that would uncover hidden
  * files): then all of it is taken.
  */
-int jail_tree(int fd, const char *path, bool read_only)
+int jail_private_tree(int fd, const char *path, bool read_only)
 {
 	struct mount_attr attr = {
 		.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOSYMFOLLOW |
@@ -145,18 +145,18 @@ int jail_descriptors(void)
 }
 
 /*
- * Hangs the trees of jail_tree() onto the root that is about to be taken away, and lets them go with it: they live on
+ * Hangs the trees of jail_private_tree() onto the root that is about to be taken away, and lets them go with it: they live on
  * as long as their descriptors. Closing a tree that was never part of a namespace would make the end of the sandbox
  * wait for a grace period of the kernel, once for each.
  */
-static void attach_trees(const int *trees, unsigned int count)
+static void attach_trees(const struct jail_tree *trees, unsigned int count)
 {
 	static const char *const places[] = {"/tmp", "/dev", "/usr", "/etc"};
 	unsigned int place = 0;
 
 	/* A file can be attached to no directory: never mind. */
 	for (unsigned int i = 0; i < count; i++) {
-		while (move_mount(trees[i], "", AT_FDCWD, places[place], MOVE_MOUNT_F_EMPTY_PATH) < 0 &&
+		while (move_mount(trees[i].fd, "", AT_FDCWD, places[place], MOVE_MOUNT_F_EMPTY_PATH) < 0 &&
 		       errno == ENOENT) {
 			if (++place == sizeof(places) / sizeof(places[0]))
 				return;
@@ -205,8 +205,8 @@ static int set_capabilities(enum jail_files files)
 	return syscall(SYS_capset, &hdr, data) < 0 ? -errno : 0;
 }
 
-/* The root while we still may mount, the capabilities after it, no_new_privs before anybody installs a filter. */
-int jail_enter(enum jail_files files, const int *trees, unsigned int count, int *oom_fd, const char **step)
+/* The root while we still may mount, the capabilities after it, no_new_privs before Landlock and the filters. */
+int jail_enter(enum jail_files files, const struct jail_tree *trees, unsigned int count, int *oom_fd, const char **step)
 {
 	int err;
 
@@ -224,7 +224,8 @@ int jail_enter(enum jail_files files, const int *trees, unsigned int count, int 
 	*step = "give up new privileges";
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return -errno;
-	return 0;
+	*step = "restrict access to files with Landlock";
+	return jail_landlock(trees, count);
 }
 
 void jail_oom(int oom_fd)

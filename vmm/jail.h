@@ -26,6 +26,13 @@ enum jail_files {
 	JAIL_FILES_ALL,	 /* root: and serve a writable tree with several owners */
 };
 
+/* A tree that the VMM holds by a descriptor: see jail_private_tree(). */
+struct jail_tree {
+	int fd;
+	bool exported; /* files in it are opened; else it is only looked at */
+	bool read_only;
+};
+
 /*
  * Gives the calling process, which is in new user, mount... namespaces, the user ids it had outside (@uid, @gid: as
  * seen there). Needs /proc. Returns 0, or a negative errno with the step that failed in *@step.
@@ -42,7 +49,7 @@ void jail_limits(void);
  */
 void jail_tasks(unsigned int most);
 
-/* The first step: before jail_tree(): what the host mounts from now on stays out. Returns 0 or a negative errno. */
+/* The first step: before jail_private_tree(): what the host mounts from now on stays out. Returns 0 or a negative errno. */
 int jail_private_mounts(void);
 
 /*
@@ -51,7 +58,7 @@ int jail_private_mounts(void);
  * symbolic links. Returns a descriptor to use instead of @fd, which is closed; or @fd itself where the kernel cannot do
  * it.
  */
-int jail_tree(int fd, const char *path, bool read_only);
+int jail_private_tree(int fd, const char *path, bool read_only);
 
 /*
  * /proc/self/fd as a mount of its own: from it no ".." leads to the rest of /proc, where a root could reach the whole host.
@@ -60,11 +67,17 @@ int jail_tree(int fd, const char *path, bool read_only);
 int jail_descriptors(void);
 
 /*
- * Everything but the system-call list: empty root, capabilities. Descriptors stay usable, paths do not. To be
- * called while there is one thread. @trees are what jail_tree() returned. @oom_fd receives a descriptor for jail_oom()
+ * Everything but the system-call list: empty root, capabilities, Landlock. Descriptors stay usable, paths do not. To be
+ * called while there is one thread. @trees are all there are. @oom_fd receives a descriptor for jail_oom()
  * (or -1). Returns 0, or a negative errno with the step that failed in *@step.
  */
-int jail_enter(enum jail_files files, const int *trees, unsigned int count, int *oom_fd, const char **step);
+int jail_enter(enum jail_files files, const struct jail_tree *trees, unsigned int count, int *oom_fd, const char **step);
+
+/*
+ * landlock.c: lets the calling thread, and who descends from it, open and change files in the exported @trees only, as far as the
+ * kernel has Landlock. After no_new_privs. Returns 0 (also without Landlock) or a negative errno. A step of jail_enter().
+ */
+int jail_landlock(const struct jail_tree *trees, unsigned int count);
 
 /* Makes the VMM a better victim for the host's out-of-memory killer than its spaces. Closes @oom_fd. Best effort. */
 void jail_oom(int oom_fd);

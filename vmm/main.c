@@ -50,7 +50,7 @@ struct vmm {
 	struct image_info image;
 	struct clock clock;
 	struct fs *fs;
-	int trees[VMM_MAX_EXPORTS + 1]; /* mounts that fs holds: the exports, its view of /proc/self/fd */
+	struct jail_tree trees[VMM_MAX_EXPORTS + 1]; /* mounts that fs holds: the exports, its view of /proc/self/fd */
 	unsigned int ntrees;
 	struct stream io[3];
 	struct loop loop;
@@ -342,15 +342,15 @@ static int open_files(struct vmm *v)
 	fd = jail_descriptors();
 	if (fd >= 0) {
 		fs_use_descriptors(v->fs, fd);
-		v->trees[v->ntrees++] = fd;
+		v->trees[v->ntrees++] = (struct jail_tree){.fd = fd};
 	}
 	for (unsigned int i = 0; i < s->nexports; i++) {
 		const struct vmm_export *x = &s->exports[i];
-		const int tree = jail_tree(x->fd, x->path, x->read_only);
+		const int tree = jail_private_tree(x->fd, x->path, x->read_only);
 		const int node = fs_export(v->fs, tree, (x->read_only ? FS_EXPORT_RO : 0) |
 								(x->shared ? FS_EXPORT_SHARED : 0));
 
-		v->trees[v->ntrees++] = tree;
+		v->trees[v->ntrees++] = (struct jail_tree){.fd = tree, .exported = true, .read_only = x->read_only};
 
 		if (node < 0) {
 			char what[64];
