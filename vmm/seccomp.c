@@ -7,6 +7,7 @@
  * addresses, is the user backend's.)
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -80,6 +81,8 @@ static const struct rule control_thread[] = {
 
 static const struct rule file_workers[] = {
 	{SYS_tgkill, "kicks (the PID namespace bounds it)"},
+	{SYS_fcntl, "locks of open file descriptions that do not wait: F_OFD_GETLK, F_OFD_SETLK", .arg = 1, .mask = ~1u,
+	 .value = F_OFD_GETLK},
 	{SYS_fallocate, "of files; the rest of the list comes from the file server"},
 };
 

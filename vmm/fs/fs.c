@@ -228,7 +228,7 @@ static const int syscalls[] = {
 	SYS_pwrite64,	     SYS_ftruncate,  SYS_fallocate,  SYS_fsync,	       SYS_fdatasync, SYS_syncfs,
 	SYS_copy_file_range, SYS_fchmod,     SYS_fchmodat,   SYS_fchown,       SYS_fchownat,  SYS_utimensat,
 	SYS_mkdirat,	     SYS_mknodat,    SYS_symlinkat,  SYS_linkat,       SYS_unlinkat,  SYS_renameat2,
-	SYS_fgetxattr,	     SYS_fsetxattr,  SYS_flistxattr, SYS_fremovexattr, SYS_fcntl,     SYS_flock,
+	SYS_fgetxattr,	     SYS_fsetxattr,  SYS_flistxattr, SYS_fremovexattr, SYS_flock,
 };
 
 const int *fs_syscalls(size_t *count)
