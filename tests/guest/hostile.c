@@ -6,9 +6,12 @@
  *   wild    hypercalls with random arguments: seed= seconds=
  *   threads as many threads as the filter gives: count=
  *   leak    looks for what the VMM may have left in registers
+ *   tables  page tables that loop, lie and leave RAM: seed= seconds=
+ *   scribble writes over its own kernel and goes on: seed=
+ *   rings, messages, fuse: see hostile_queues.c; they need the real VMM around them
  *   outside a host call from the guest kernel's own text
  */
-#include "mini.h"
+#include "hostile.h"
 #include "vmm/backend/user/ctl.h"
 
 extern const char u_spin[];
@@ -178,6 +181,61 @@ static void attack_leak(void)
 	log_printf("nothing to be found");
 }
 
+static u64 bad_entry(u64 root, u64 *rnd)
+{
+	const u64 frames[] = {root,	   root + 4096, 0,	  boot->ram_bytes, boot->ram_bytes - 4096, PTE_ADDR,
+			      0x200000,	   boot->kernel_start,	  1ull << 40,	   (u64)random32(rnd) << 12};
+	const u64 flags[] = {7, 5, 3, 1, 0x87, 0x85, 0x67 | PTE_NX, 7 | PTE_NX, 0, 0xfff};
+
+	return frames[random32(rnd) % (sizeof(frames) / sizeof(frames[0]))] |
+	       flags[random32(rnd) % (sizeof(flags) / sizeof(flags[0]))];
+}
+
+/* Only reads: what the tables lead to may be the kernel itself, and somebody must be there to go on. */
+static void attack_tables(u64 end, u64 *rnd)
+{
+	const u64 tables = alloc_pages(4);
+	u64 home = new_cr3(), entered = 0;
+
+	while (now_ns() < end) {
+		u64 root = tables + (random32(rnd) % 4) * 4096, buf[4];
+		long cr3 = hypercall(UM_HC_BIND_ROOT, root, random32(rnd) % 3, 0, 0);
+
+		for (int i = 0; i < 64; i++)
+			((u64 *)va(tables))[random32(rnd) % 2048] = bad_entry(tables, rnd);
+		if (cr3 < 0 || load_cr3(root | (u64)cr3) != 0)
+			continue;
+		for (int i = 0; i < 16; i++) {
+			u64 at = ((u64)random32(rnd) << 32 | random32(rnd)) % (random32(rnd) % 2 ? UM_USER_HI_END : 1u << 30);
+			struct uregs u = {.rip = at, .rsp = at, .eflags = 0x202};
+
+			copy_fault(buf, (const void *)(at & ~7ull), sizeof(buf));
+			((u64 *)va(tables))[random32(rnd) % 2048] = bad_entry(tables, rnd);
+			hypercall(UM_HC_FLUSH_RANGE, random32(rnd) % 2 ? 0 : root | (u64)cr3, at, random32(rnd),
+				  random32(rnd) % 3);
+			/* A page it may execute is one it may write, and then it might not come back. */
+			if (option("run")) {
+				hypercall(UM_HC_SET_TIMER, now_ns() + 200000, 0, 0, 0);
+				run_user(&u);
+			}
+			entered++;
+		}
+		CHECK(load_cr3(home) == 0);
+		hypercall(UM_HC_RELEASE_ROOT, root | (u64)cr3, 0, 0, 0);
+	}
+	log_printf("%lu entries", entered);
+}
+
+static void attack_scribble(u64 *rnd)
+{
+	u64 from = boot->kernel_start, len = boot->kernel_end - from;
+
+	for (;;) {
+		*(u64 *)va(from + random32(rnd) % (len - 8)) = (u64)random32(rnd) << 32 | random32(rnd);
+		hypercall(UM_HC_YIELD, 0, 0, 0, 0);
+	}
+}
+
 static void attack_outside(void)
 {
 	__asm__ volatile("syscall" ::"a"(39) : "rcx", "r11", "memory");
@@ -197,6 +255,16 @@ void mini_main(void)
 		attack_call();
 	else if (attack[0] == 'c')
 		attack_ctl(end, &rnd);
+	else if (attack[0] == 's')
+		attack_scribble(&rnd);
+	else if (attack[0] == 't' && attack[1] == 'a')
+		attack_tables(end, &rnd);
+	else if (attack[0] == 'r')
+		attack_rings(end, &rnd);
+	else if (attack[0] == 'm')
+		attack_messages(end, &rnd);
+	else if (attack[0] == 'f')
+		attack_fuse(end, &rnd);
 	else if (attack[0] == 'w')
 		attack_wild(end, &rnd);
 	else if (attack[0] == 't')

@@ -248,6 +248,9 @@ const char *option(const char *key)
 	while (*s) {
 		const char *k = key;
 
+		/* Under umbra itself options come as environment variables. */
+		if (s[0] == 'e' && s[1] == 'n' && s[2] == 'v' && s[3] == '=')
+			s += 4;
 		while (*k && *s == *k)
 			s++, k++;
 		if (!*k && *s == '=')
