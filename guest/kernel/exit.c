@@ -120,8 +120,6 @@ static void forget_children(struct process *p, struct list_head *dead)
 
 void process_unlink(struct process *p)
 {
-	if (p->parent)
-		account_reap(p->parent, p);
 	p->reaped = true;
 	list_del(&p->sibling);
 	list_del(&p->all_link);

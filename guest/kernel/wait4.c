@@ -133,6 +133,7 @@ static int look(struct wait_request *w, struct process **reaped)
 			}
 			report(w, p, p->exit_code, exit_reason(p->exit_code));
 			if (!(w->options & WNOWAIT)) {
+				account_reap(me, p); /* only children that were waited for count */
 				process_unlink(p);
 				*reaped = p;
 			}

@@ -149,6 +149,31 @@ static void test_rusage(void)
 
 static volatile int interrupted;
 
+/* Children that nobody waits for do not count. */
+static void test_ignored(void)
+{
+	struct rusage before, after;
+	pid_t pid;
+
+	CHECK_OK(getrusage(RUSAGE_CHILDREN, &before));
+	signal(SIGCHLD, SIG_IGN);
+	pid = (pid_t)CHECK_OK(fork());
+	if (!pid) {
+		const size_t size = (size_t)before.ru_maxrss * 1024 + (64 << 20);
+		char *p = malloc(size);
+
+		memset(p, 1, size);
+		burn(0.02);
+		_exit(p[size / 2] != 1);
+	}
+	CHECK_ERR(waitpid(pid, NULL, 0), ECHILD);
+	signal(SIGCHLD, SIG_DFL);
+	CHECK_OK(getrusage(RUSAGE_CHILDREN, &after));
+	CHECK_EQ(after.ru_maxrss, before.ru_maxrss);
+	CHECK_EQ(after.ru_utime.tv_sec, before.ru_utime.tv_sec);
+	CHECK_EQ(after.ru_utime.tv_usec, before.ru_utime.tv_usec);
+}
+
 static void on_alarm(int sig)
 {
 	interrupted++;
@@ -202,6 +227,7 @@ int main(void)
 	test_stop_continue();
 	test_groups();
 	test_rusage();
+	test_ignored();
 	test_interrupted();
 	test_clone_children();
 	test_bad_pointers();

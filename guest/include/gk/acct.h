@@ -37,7 +37,7 @@ u64 process_cpu_ns(struct process *p);
 
 /* siglock held: @t leaves its process; its figures go to acct_dead. */
 void account_thread_exit(struct task *t);
-/* The zombie @child is reaped: what it and its children used goes to the children of @parent. task_lock held. */
+/* @parent has waited for the zombie @child: what it and its children used goes to the children of @parent. task_lock held. */
 void account_reap(struct process *parent, struct process *child);
 /* System calls of all programs since the start, however they came in. Takes task_lock; others may be running. */
 u64 account_syscalls(void);
