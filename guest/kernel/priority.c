@@ -11,39 +11,42 @@
 #define PRIO_USER 2
 
 struct prio_op {
-	bool set;
-	int nice;
+	void (*visit)(struct task *t, struct prio_op *op); /* under task_lock */
+	int value;                                         /* nice or I/O priority to set */
 	kuid_t uid;
 	int ret; /* what the call gives: best of all, or the error */
 };
 
-/* Under task_lock. */
+/* Under task_lock. Is @t of current's user, or current allowed all the same? */
+static bool may_set(const struct task *t)
+{
+	const struct cred *mine = current->cred, *c = t->cred;
+
+	return c->uid == mine->euid || c->euid == mine->euid || capable(CAP_SYS_NICE);
+}
+
 static int set_nice(struct task *t, int nice)
 {
-	const struct cred *mine = current->cred;
-	struct process *p = t->process;
-	const struct cred *c = t->cred;
-
-	if (c->uid != mine->euid && c->euid != mine->euid && !capable(CAP_SYS_NICE))
+	if (!may_set(t))
 		return -EPERM;
 	/* RLIMIT_NICE counts 1..40 for 19..-20. */
-	if (nice < t->nice && (u64)(20 - nice) > p->rlim[RLIMIT_NICE].cur && !capable(CAP_SYS_NICE))
+	if (nice < t->nice && (u64)(20 - nice) > t->process->rlim[RLIMIT_NICE].cur && !capable(CAP_SYS_NICE))
 		return -EACCES;
 	sched_set(t, t->policy, t->rt_priority, nice);
 	return 0;
 }
 
-static void visit(struct task *t, struct prio_op *op)
+static void visit_set_nice(struct task *t, struct prio_op *op)
 {
-	int err;
+	const int err = set_nice(t, op->value);
 
-	if (op->set) {
-		err = set_nice(t, op->nice);
-		if (op->ret == -ESRCH || err)
-			op->ret = err;
-	} else if (20 - t->nice > op->ret) {
-		op->ret = 20 - t->nice;
-	}
+	if (op->ret == -ESRCH || err)
+		op->ret = err;
+}
+
+static void visit_get_nice(struct task *t, struct prio_op *op)
+{
+	op->ret = MAX(op->ret, 20 - t->nice);
 }
 
 static void visit_process(struct process *p, struct prio_op *op)
@@ -51,7 +54,7 @@ static void visit_process(struct process *p, struct prio_op *op)
 	struct task *t;
 
 	list_for_each_entry(t, &p->threads, thread_link)
-		visit(t, op);
+		op->visit(t, op);
 }
 
 static int visit_user(struct process *p, void *arg)
@@ -85,7 +88,7 @@ static void visit_thread(s32 who, struct prio_op *op)
 	if (!t)
 		return;
 	spin_lock(&task_lock);
-	visit(t, op);
+	op->visit(t, op);
 	spin_unlock(&task_lock);
 	task_put(t);
 }
@@ -112,57 +115,72 @@ static long priority(int which, s32 who, struct prio_op *op)
 
 SYSCALL3(setpriority, int, which, s32, who, int, nice)
 {
-	struct prio_op op = { .set = true, .nice = nice < NICE_MIN ? NICE_MIN : MIN(nice, NICE_MAX) };
+	struct prio_op op = { .visit = visit_set_nice, .value = nice < NICE_MIN ? NICE_MIN : MIN(nice, NICE_MAX) };
 
 	return priority(which, who, &op);
 }
 
 SYSCALL2(getpriority, int, which, s32, who)
 {
-	struct prio_op op = { .set = false };
+	struct prio_op op = { .visit = visit_get_nice };
 
 	return priority(which, who, &op);
 }
 
 /* ---- I/O priorities: kept and reported, there is no disk scheduler here ---- */
 
-#define IOPRIO_WHO_PROCESS 1
-#define IOPRIO_WHO_PGRP 2
-#define IOPRIO_WHO_USER 3
+#define IOPRIO_WHO(which) ((int)((u32)(which)-1)) /* 1 a thread, 2 a group, 3 a user: PRIO_* and one */
 #define IOPRIO_CLASS_SHIFT 13
-#define IOPRIO_CLASS_RT 1
-#define IOPRIO_CLASS_IDLE 3
+#define IOPRIO_DATA_MASK 0x1fff
+#define IOPRIO_LEVELS 8
+enum { IOPRIO_CLASS_NONE, IOPRIO_CLASS_RT, IOPRIO_CLASS_BE, IOPRIO_CLASS_IDLE };
+
+static void visit_set_ioprio(struct task *t, struct prio_op *op)
+{
+	if (may_set(t)) {
+		t->ioprio = (u16)op->value;
+		op->ret = op->ret == -ESRCH ? 0 : op->ret;
+	} else {
+		op->ret = -EPERM;
+	}
+}
+
+/* The best is the lowest number; none at all counts as the best of all. */
+static void visit_get_ioprio(struct task *t, struct prio_op *op)
+{
+	op->ret = op->ret == -ESRCH ? t->ioprio : MIN(op->ret, (int)t->ioprio);
+}
+
+static int check_ioprio(int value)
+{
+	const u32 class = (u32)value >> IOPRIO_CLASS_SHIFT, data = (u32)value & IOPRIO_DATA_MASK;
+
+	switch (class) {
+	case IOPRIO_CLASS_NONE:
+		return data ? -EINVAL : 0;
+	case IOPRIO_CLASS_RT:
+		if (!capable(CAP_SYS_ADMIN) && !capable(CAP_SYS_NICE))
+			return -EPERM;
+		return data < IOPRIO_LEVELS ? 0 : -EINVAL;
+	case IOPRIO_CLASS_BE:
+		return data < IOPRIO_LEVELS ? 0 : -EINVAL;
+	case IOPRIO_CLASS_IDLE:
+		return 0;
+	}
+	return -EINVAL;
+}
 
 SYSCALL3(ioprio_set, int, which, s32, who, int, value)
 {
-	u32 class = (u32)value >> IOPRIO_CLASS_SHIFT & 7;
-	struct task *t;
+	struct prio_op op = { .visit = visit_set_ioprio, .value = value };
+	const int err = check_ioprio(value);
 
-	if (class > IOPRIO_CLASS_IDLE || (!class && (value & 7)))
-		return -EINVAL;
-	if (class == IOPRIO_CLASS_RT && !capable(CAP_SYS_ADMIN) && !capable(CAP_SYS_NICE))
-		return -EPERM;
-	if (which != IOPRIO_WHO_PROCESS)
-		return which == IOPRIO_WHO_PGRP || which == IOPRIO_WHO_USER ? 0 : -EINVAL;
-	t = who ? find_get_task(who) : task_get(current);
-	if (!t)
-		return -ESRCH;
-	t->ioprio = (u16)value;
-	task_put(t);
-	return 0;
+	return err ? err : priority(IOPRIO_WHO(which), who, &op);
 }
 
 SYSCALL2(ioprio_get, int, which, s32, who)
 {
-	struct task *t;
-	long ret;
+	struct prio_op op = { .visit = visit_get_ioprio };
 
-	if (which != IOPRIO_WHO_PROCESS)
-		return which == IOPRIO_WHO_PGRP || which == IOPRIO_WHO_USER ? 0 : -EINVAL;
-	t = who ? find_get_task(who) : task_get(current);
-	if (!t)
-		return -ESRCH;
-	ret = t->ioprio;
-	task_put(t);
-	return ret;
+	return priority(IOPRIO_WHO(which), who, &op);
 }

@@ -112,6 +112,34 @@ static void priorities(void)
 	CHECK_OK(syscall(SYS_ioprio_set, 1, 0, 2 << 13 | 3));
 	CHECK_EQ(syscall(SYS_ioprio_get, 1, 0), 2 << 13 | 3);
 	CHECK_ERR(syscall(SYS_ioprio_set, 1, 0, 5 << 13), EINVAL);
+	CHECK_ERR(syscall(SYS_ioprio_set, 1, 0, 1), EINVAL); /* no class, but a level */
+	/* A group of our own: all of it, and the best of it. */
+	const pid_t pid = CHECK_OK(fork());
+	if (!pid) {
+		CHECK_OK(setpgid(0, 0));
+		CHECK_OK(syscall(SYS_ioprio_set, 2, 0, 2 << 13 | 5));
+		CHECK_EQ(syscall(SYS_ioprio_get, 1, 0), 2 << 13 | 5);
+		const pid_t kid = CHECK_OK(fork());
+		if (!kid) {
+			CHECK_OK(syscall(SYS_ioprio_set, 1, 0, 2 << 13 | 6));
+			CHECK_EQ(syscall(SYS_ioprio_get, 2, 0), 2 << 13 | 5);
+			CHECK_OK(syscall(SYS_ioprio_set, 2, getpgrp(), 2 << 13 | 7));
+			CHECK_EQ(syscall(SYS_ioprio_get, 2, getpgrp()), 2 << 13 | 7);
+			_exit(0);
+		}
+		CHECK_EQ(wait_for(kid), 0);
+		CHECK_EQ(syscall(SYS_ioprio_get, 1, 0), 2 << 13 | 7);
+		if (!geteuid()) {
+			CHECK_OK(setresuid(54321, 54321, 54321));
+			CHECK_OK(syscall(SYS_ioprio_set, 3, 54321, 3 << 13));
+			CHECK_EQ(syscall(SYS_ioprio_get, 3, 54321), 3 << 13);
+			CHECK_ERR(syscall(SYS_ioprio_set, 1, getppid(), 2 << 13), EPERM);
+			CHECK_ERR(syscall(SYS_ioprio_set, 1, 0, 1 << 13), EPERM);
+		}
+		_exit(0);
+	}
+	CHECK_EQ(wait_for(pid), 0);
+	CHECK_ERR(syscall(SYS_ioprio_get, 2, 999999), ESRCH);
 	CHECK_ERR(syscall(SYS_ioprio_get, 9, 0), EINVAL);
 	CHECK_ERR(syscall(SYS_ioprio_get, 1, 999999), ESRCH);
 }
