@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
@@ -142,6 +143,15 @@ unsigned int host_cpus(void)
 }
 
 /* ---- mounts ---- */
+
+bool host_root_is_mount(void)
+{
+	struct statx sx;
+
+	if (statx(AT_FDCWD, "/", 0, STATX_TYPE, &sx) < 0 || !(sx.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT))
+		return true; /* the kernel does not tell: see what happens */
+	return sx.stx_attributes & STATX_ATTR_MOUNT_ROOT;
+}
 
 /* Undoes mountinfo's \ooo in place. */
 static void unescape(char *s)

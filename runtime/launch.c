@@ -23,8 +23,10 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "runtime/host.h"
 #include "runtime/launch.h"
 #include "runtime/msg.h"
+#include "vmm/backend/backend.h"
 
 #ifndef CLONE_PIDFD
 #define CLONE_PIDFD 0x1000
@@ -161,10 +163,15 @@ static bool got_note(struct launcher *l)
 
 /* ---- start and end ---- */
 
-static const char *why_no_namespaces(int err)
+static const char *why_no_namespaces(int err, bool root)
 {
 	switch (err) {
 	case EPERM:
+		if (root)
+			return "not permitted here; in a container allow unshare(2), mount(2) and the like (docker: --privileged, "
+			       "or --security-opt seccomp=unconfined --security-opt apparmor=unconfined)";
+		if (!host_root_is_mount())
+			return "the kernel allows no user namespace in a chroot; start umbra outside and use --rootfs";
 		return "not permitted here; allow user namespaces (sysctl user.max_user_namespaces, "
 		       "kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns) or run as root";
 	case ENOSPC:
@@ -208,7 +215,7 @@ static int start(struct launcher *l)
 	l->spec->termios = l->cooked;
 	l->vmm = clone_vmm(l);
 	if (l->vmm < 0)
-		return msg_error("cannot create namespaces: %s (umbra doctor says more)", why_no_namespaces(errno));
+		return msg_error("cannot create namespaces: %s (umbra doctor says more)", why_no_namespaces(errno, l->spec->uid == 0));
 	if (l->vmm == 0) {
 		close(channel[0]);
 		_exit(umbra_vmm_main(l->spec));
@@ -254,8 +261,14 @@ static int exit_status(struct launcher *l)
 int launch(struct vmm_spec *spec)
 {
 	struct launcher l = {.spec = spec};
+	char why[160];
 	int err;
 
+	if (backend_user.probe(why, sizeof(why)) < 0)
+		return msg_error("this host cannot run sandboxes: %s (umbra doctor says more)", why);
+	if (spec->uid == 0 && !host_root_is_mount())
+		return msg_error("the root directory of this chroot is no mount point: 'mount --bind DIR DIR' before chroot, or "
+				 "start umbra outside and use --rootfs");
 	if (spec->tty && tcgetattr(STDIN_FILENO, &l.cooked) < 0)
 		return msg_error("-t: standard input is not a terminal");
 	err = start(&l);

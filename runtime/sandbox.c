@@ -163,6 +163,12 @@ static int add_root(struct builder *b)
 	fd = open(b->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return msg_error("root file system '%s': %s", rootfs, strerror(errno));
+	if (faccessat(fd, ".", X_OK, AT_EACCESS) < 0) {
+		const int err = errno;
+
+		close(fd);
+		return msg_error("root file system '%s': %s", rootfs, strerror(err));
+	}
 	add_export(b, fd, b->rootfs, overlay, "root");
 	add_mount(b, overlay ? "overlay" : "export", "root", "/", "");
 	return b->error;

@@ -70,6 +70,11 @@ static const char *advice(int err)
 		return " (raise ulimit -n)";
 	case -EAGAIN:
 		return " (see ulimit -u and the limit of processes of the cgroup)";
+	case -EPERM:
+	case -EACCES:
+		return " (a container's seccomp profile or a security module may forbid it; umbra doctor says more)";
+	case -ENOSYS:
+		return " (the kernel is older than 5.11, or a container's seccomp profile forbids it)";
 	default:
 		return "";
 	}
@@ -632,8 +637,10 @@ int umbra_vmm_main(const struct vmm_spec *spec)
 		char text[200];
 
 		snprintf(text, sizeof(text),
-			 "cannot reserve %llu MiB of guest memory: %s (use --memory, or see ulimit -v and ulimit -f)",
-			 (unsigned long long)spec->ram_bytes >> 20, strerror(-err));
+			 "cannot reserve %llu MiB of guest memory: %s%s", (unsigned long long)spec->ram_bytes >> 20,
+			 strerror(-err),
+			 err == -ENOMEM || err == -EFBIG ? " (use --memory, or see ulimit -v and ulimit -f)"
+							 : advice(err));
 		tell_launcher(v, VMM_NOTE_ERROR, text);
 		return VMM_EXIT_ERROR;
 	}

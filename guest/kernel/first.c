@@ -275,7 +275,7 @@ static void first_program(void *arg)
 	if (err)
 		pr_warn("no standard descriptors: error %d\n", -err);
 	if (unmounted) {
-		complain("mount something at", where, unmounted);
+		complain("make the mount point", where, unmounted);
 		do_group_exit(EXIT_NO_SANDBOX << 8);
 	}
 	set_limits();

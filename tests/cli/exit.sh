@@ -52,7 +52,7 @@ done
 is "cut off" "$(try ./short)" "126 umbra: run ./short: damaged, or it cannot be read"
 is "no interpreter" "$(try ./script)" "127 umbra: run ./script: not found"
 is "no directory" "$(try --cwd /nosuch true)" "127 umbra: change to directory /nosuch: not found"
-is "a place in /proc" "$(try --bind /etc:/proc/x true)" "125 umbra: mount something at /proc/x: not found"
+is "a place in /proc" "$(try --bind /etc:/proc/x true)" "125 umbra: make the mount point /proc/x: not found"
 has "$(try --bind /etc:/ true)" "125 umbra: --bind /etc:/: the place in the sandbox must "
 has "$(try --bind /etc:/x:ro:y true)" "125 umbra: --bind /etc:/x:ro:y: after the second ':' only "
 has "$(try --hide / true)" "125 umbra: do: --hide: an absolute path, not the root, is wanted"

@@ -129,6 +129,9 @@ int fs_new(struct fs **out, struct vm *vm)
 	r = nodes_init(fs);
 	if (r == 0)
 		r = handles_init(fs);
+	/* Without it nothing could be looked up; with it there is no such directory. */
+	if (r == 0 && node_open_path(-1, "x") == -ENOSYS)
+		r = -ENOSYS;
 	if (r == 0) {
 		fs->proc_fd = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
 		r = fs->proc_fd < 0 ? -errno : 0;
