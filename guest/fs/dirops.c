@@ -246,7 +246,8 @@ int vfs_rename(struct inode *odir, struct dentry *od, struct inode *ndir, struct
 
 /* ---- creation by path ---- */
 
-static struct dentry *create_at(struct nameidata *nd, bool is_dir)
+/* @only: unless NULL, the mount it has to be on; that counts before permissions do. */
+static struct dentry *create_at(struct nameidata *nd, bool is_dir, const struct mount *only)
 {
 	struct inode *dir = nd->path.dentry->inode;
 	struct dentry *d;
@@ -263,6 +264,8 @@ static struct dentry *create_at(struct nameidata *nd, bool is_dir)
 	err = -EEXIST;
 	if (!d->inode) {
 		err = nd->trailing && !is_dir ? -ENOENT : mnt_want_write(&nd->path);
+		if (!err && only && nd->path.mnt != only)
+			err = -EXDEV;
 		if (!err)
 			err = may_create(dir);
 	}
@@ -273,7 +276,7 @@ static struct dentry *create_at(struct nameidata *nd, bool is_dir)
 	return ERR_PTR(err);
 }
 
-struct dentry *path_create(int dfd, const char *name, struct path *parent, bool is_dir)
+static struct dentry *path_create_on(int dfd, const char *name, struct path *parent, bool is_dir, const struct mount *only)
 {
 	struct nameidata nd;
 	struct dentry *d;
@@ -281,13 +284,18 @@ struct dentry *path_create(int dfd, const char *name, struct path *parent, bool 
 
 	if (err)
 		return ERR_PTR(err);
-	d = create_at(&nd, is_dir);
+	d = create_at(&nd, is_dir, only);
 	if (!IS_ERR(d)) {
 		*parent = nd.path;
 		path_get(parent);
 	}
 	nd_end(&nd);
 	return d;
+}
+
+struct dentry *path_create(int dfd, const char *name, struct path *parent, bool is_dir)
+{
+	return path_create_on(dfd, name, parent, is_dir, NULL);
 }
 
 void done_path_create(struct path *parent, struct dentry *d)
@@ -430,15 +438,20 @@ static int link_path(const struct path *old, int dfd, const char __user *uname)
 	struct inode *i = old->dentry->inode;
 	const bool allowed = may_link(i);
 	struct path parent;
-	struct dentry *d = user_path_create(dfd, uname, &parent, false);
-	int err;
+	struct pathname n;
+	struct dentry *d;
+	int err = pathname_get(&n, uname, false);
 
-	if (IS_ERR(d))
-		return PTR_ERR(d) == -EACCES && !allowed ? -EPERM : (int)PTR_ERR(d);
+	if (err)
+		return err;
+	d = path_create_on(dfd, n.p, &parent, false, old->mnt);
+	pathname_put(&n);
+	if (IS_ERR(d)) {
+		err = (int)PTR_ERR(d);
+		return (err == -EACCES || err == -EXDEV) && !allowed ? -EPERM : err;
+	}
 	if (!allowed)
 		err = -EPERM;
-	else if (parent.mnt != old->mnt)
-		err = -EXDEV;
 	else if (i->flags & (INODE_APPEND | INODE_IMMUTABLE))
 		err = -EPERM;
 	else
