@@ -21,7 +21,7 @@
 #define SLOTS 16
 #define SLOT_BYTES 16384
 #define SLOTS_GPA 0x40000
-#define REQUESTS 40000
+#define REQUESTS 15000
 #define NODES 32
 
 struct test {
