@@ -3,14 +3,17 @@
  * Attributes: what we believe, for how long, and what a surprise means.
  *
  * The server's word is good for a second (not at all on shared mounts). While we hold dirty pages, size, times and
- * blocks are ours. Each change we make to content or size raises fi->version; a reply to a request that was made before
- * such a change says nothing about them. When size, mtime or ctime differ from what was seen last and we did not change
+ * blocks are ours. Each change we make raises fi->version, its low half for content and size, its high half for the rest,
+ * once the server has made it; a reply to a request that was made before says nothing about what has changed. When size, mtime or ctime differ from what was seen last and we did not change
  * the file, somebody on the host did: cached pages go.
  *
  * Locks: fields of the inode change under inode->lock; an update that finds it taken leaves them (and stays out of
  * date, so the next one tries again). fi->lock protects what we remember of the server.
  */
 #include "fuse.h"
+
+#define CONTENT_CHANGE 1ull
+#define ATTR_CHANGE (1ull << 32)
 
 u64 fuse_version(struct inode *i)
 {
@@ -24,8 +27,7 @@ void fuse_changed(struct inode *i, bool content)
 	spin_lock(&fi->lock);
 	fi->own_change = true;
 	fi->valid_until = 0;
-	if (content)
-		fi->version++;
+	fi->version += content ? CONTENT_CHANGE : ATTR_CHANGE;
 	spin_unlock(&fi->lock);
 }
 
@@ -99,16 +101,18 @@ static bool content_is_ours(const struct inode *i)
 static void apply(struct inode *i, const struct fuse_attr *a, u64 valid, u64 version, bool surprise_is_ours)
 {
 	struct fuse_inode *fi = fuse_i(i);
-	bool surprise, ours;
+	bool surprise, ours, stale;
 	loff_t old_size;
 
 	spin_lock(&fi->lock);
+	stale = (version ^ fi->version) >= ATTR_CHANGE;
 	ours = content_is_ours(i) || version != fi->version;
 	surprise = !ours && note_seen(fi, a) && !surprise_is_ours;
 	if (version == fi->version)
 		set_valid(fi, valid);
 	spin_unlock(&fi->lock);
-	set_owner_and_mode(i, a, surprise_is_ours);
+	if (!stale)
+		set_owner_and_mode(i, a, surprise_is_ours);
 	if (ours)
 		return;
 	old_size = i->size;
@@ -261,6 +265,10 @@ int fuse_setattr(struct dentry *d, struct inode *inode, const struct iattr *attr
 	err = fuse_call_exact(&c);
 	if (err)
 		return err;
+	/* Who asked meanwhile may have been told how it was before. */
+	fuse_changed(inode, false);
+	if (in.valid & FATTR_SIZE)
+		fuse_changed(inode, true);
 	fuse_attr_update_own(inode, &out.attr, out.attr_valid);
 	/* While pages are dirty the times are ours to keep. */
 	if (inode->mapping.nr_dirty) {

@@ -59,7 +59,7 @@ struct fuse_inode {
 
 	/* Attributes as the server told them last; see attr.c. lock. */
 	ktime_t valid_until;
-	u64 version;	 /* counts our own changes of size and content */
+	u64 version;	 /* counts our own changes: attr.c */
 	bool own_change; /* we changed something since `seen` was taken */
 	struct {
 		u64 size, mtime, ctime;
