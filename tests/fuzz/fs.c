@@ -45,6 +45,7 @@ static struct fs *server(struct vm *vm)
 	close(open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0644));
 	CHECK_EQ(fs_export(fs, open(root, O_PATH | O_CLOEXEC), 0), 1);
 	CHECK_EQ(fs_export(fs, open(root, O_PATH | O_CLOEXEC), FS_EXPORT_RO), 2);
+	CHECK_EQ(fs_export(fs, open(root, O_PATH | O_CLOEXEC), FS_EXPORT_SHARED), 3);
 	return fs;
 }
 
@@ -67,8 +68,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		memcpy(vm.ram, data + at, len);
 		if (len >= sizeof(req.in)) {
 			/* Spare the fuzzer the guess of what is checked first. */
-			static const uint64_t nodes[8] = {1, 2, 257, 258, 259, 260, 0, UINT64_MAX};
-			const uint32_t total = (uint32_t)len, op = data[at + 4] % FUSE_OPCODE_LIMIT;
+			static const uint64_t nodes[8] = {1, 2, 3, 257, 258, 259, 260, UINT64_MAX};
+			const uint32_t total = (uint32_t)len, pick = data[at + 4] % (FUSE_OPCODE_LIMIT + 2),
+				       op = pick < FUSE_OPCODE_LIMIT ? pick : UM_FUSE_LIST + pick - FUSE_OPCODE_LIMIT;
 
 			memcpy(vm.ram, &total, 4);
 			memcpy(vm.ram + 4, &op, 4);

@@ -19,6 +19,7 @@
 
 #include "../check.h"
 #include "../unit/fsclient.h"
+#include "vmm/fs/internal.h"
 
 static char root[64];
 static struct fsclient c;
@@ -247,6 +248,20 @@ static void test_read_only(void)
 	CHECK_EQ(raw(FUSE_LINK, 1, &link_ro, sizeof(link_ro), "g", NULL), -EXDEV);
 	CHECK_EQ(fsc_open(&c, e.nodeid, O_RDONLY, &fh), 0);
 	CHECK_EQ(fsc_write(&c, e.nodeid, fh, 0, "x", 1), -EROFS);
+	/* Other ways to write through a handle that may only read. */
+	uint64_t source;
+	const struct fuse_fallocate_in fa = {.fh = fh, .length = 1};
+
+	CHECK_EQ(fsc_open(&c, rw.nodeid, O_RDWR, &source), 0);
+	const struct fuse_copy_file_range_in copy = {
+		.fh_in = source, .nodeid_out = e.nodeid, .fh_out = fh, .len = 1};
+
+	CHECK_EQ(raw(FUSE_COPY_FILE_RANGE, rw.nodeid, &copy, sizeof(copy), NULL, NULL), -EBADF);
+	CHECK_EQ(raw(FUSE_FALLOCATE, e.nodeid, &fa, sizeof(fa), NULL, NULL), -EROFS);
+	CHECK_EQ(fsc_release(&c, rw.nodeid, source), 0);
+	CHECK_EQ(fsc_open(&c, rw.nodeid, O_RDONLY, &source), 0);
+	CHECK_EQ(fsc_write(&c, rw.nodeid, source, 0, "x", 1), -EBADF);
+	CHECK_EQ(fsc_release(&c, rw.nodeid, source), 0);
 	/* A handle of the read-only file, presented as one of the writable file. */
 	CHECK_EQ(fsc_write(&c, rw.nodeid, fh, 0, "x", 1), -EBADF);
 	CHECK_EQ(fsc_release(&c, e.nodeid, fh), 0);
@@ -592,6 +607,28 @@ static void test_exhaustion(void)
 	CHECK_EQ(fsc_open(&c, e.nodeid, O_RDONLY, &fh), 0);
 }
 
+/* A full table of nodes is an error, and what is forgotten makes room. */
+static void test_many_nodes(void)
+{
+	const unsigned int most = c.fs->max_nodes;
+	struct fuse_entry_out first, e;
+	char name[16];
+
+	for (int i = 0; i < 12; i++) {
+		snprintf(name, sizeof(name), "many%d", i);
+		host_write(name, "x");
+	}
+	c.fs->max_nodes = c.fs->node_count + 10;
+	CHECK_EQ(fsc_lookup(&c, 1, "many0", &first), 0);
+	for (int i = 1; i < 12; i++) {
+		snprintf(name, sizeof(name), "many%d", i);
+		CHECK_EQ(fsc_lookup(&c, 1, name, &e), i < 10 ? 0 : -ENFILE);
+	}
+	fsc_forget(&c, first.nodeid, 1);
+	CHECK_EQ(fsc_lookup(&c, 1, "many11", &e), 0);
+	c.fs->max_nodes = most;
+}
+
 static void test_broken_ring(void)
 {
 	struct virtq_avail *avail = vm_gpa(&c.vm, c.requests.avail, 64);
@@ -630,6 +667,7 @@ int main(void)
 	test_locks();
 	test_deep();
 	test_swap_races();
+	test_many_nodes();
 	test_exhaustion();
 	test_broken_ring();
 	fsclient_deinit(&c);

@@ -108,6 +108,7 @@ struct fs {
 	struct export_root exports[FS_MAX_EXPORTS];
 	unsigned int cover_count;
 	struct cover *covers;
+	unsigned int max_nodes;
 	unsigned int max_path_fds;
 	uint32_t max_handles;
 	unsigned int max_lock_files;

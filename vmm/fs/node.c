@@ -69,6 +69,7 @@ int nodes_init(struct fs *fs)
 	fs->by_id = calloc(MIN_BUCKETS, sizeof(*fs->by_id));
 	fs->by_key = calloc(MIN_BUCKETS, sizeof(*fs->by_key));
 	fs->next_id = FS_MAX_EXPORTS + 1;
+	fs->max_nodes = MAX_NODES;
 	return fs->by_id && fs->by_key ? 0 : -ENOMEM;
 }
 
@@ -332,7 +333,7 @@ uint64_t node_intern(struct fs *fs, struct node *parent, const char *name, const
 		unhash_key(fs, node);
 		node = NULL;
 	}
-	if (!node && fs->node_count < MAX_NODES) {
+	if (!node && fs->node_count < fs->max_nodes) {
 		node = node_alloc(fs, fs->next_id, &key);
 		if (node) {
 			fs->next_id++;
