@@ -788,5 +788,6 @@ SYSCALL5(recvmmsg, s32, fd, struct user_mmsghdr __user *, vec, u32, count, u32, 
 void net_init(void)
 {
 	unix_init();
+	inet_init();
 	net_proc_init();
 }

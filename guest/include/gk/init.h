@@ -50,6 +50,7 @@ void epoll_init(void);
 void inotify_init(void);
 /* net/ */ void net_init(void); /* registers the families */
 void unix_init(void);
+void inet_init(void);
 /* ipc/ */ void sysv_init(void);
 void mqueue_init(void);
 /* drivers/ */ void virtq_init(void);
