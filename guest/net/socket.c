@@ -66,6 +66,7 @@ static long sock_ioctl(struct file *f, u32 cmd, u64 arg)
 {
 	struct socket *s = f->private;
 	s32 owner;
+	long ret;
 
 	switch (cmd) {
 	case FIOSETOWN:
@@ -77,7 +78,8 @@ static long sock_ioctl(struct file *f, u32 cmd, u64 arg)
 	case SIOCGPGRP:
 		return put_user(fown_get(f), (s32 __user *)arg);
 	}
-	return s->ops->ioctl(s, cmd, arg);
+	ret = s->ops->ioctl(s, cmd, arg);
+	return ret == -ENOIOCTLCMD ? iface_ioctl(cmd, arg) : ret;
 }
 
 static struct fasync_list *sock_fasync(struct file *f)
@@ -789,5 +791,6 @@ void net_init(void)
 {
 	unix_init();
 	inet_init();
+	netlink_init();
 	net_proc_init();
 }

@@ -51,6 +51,7 @@ void inotify_init(void);
 /* net/ */ void net_init(void); /* registers the families */
 void unix_init(void);
 void inet_init(void);
+void netlink_init(void);
 /* ipc/ */ void sysv_init(void);
 void mqueue_init(void);
 /* drivers/ */ void virtq_init(void);

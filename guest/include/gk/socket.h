@@ -153,6 +153,9 @@ static inline int sock_take_error(struct socket *s)
 	return READ_ONCE(*s->errorp) ? -atomic_xchg(s->errorp, 0) : 0;
 }
 
+/* ---- net/iface.c: SIOCGIF* on any socket; -ENOIOCTLCMD ---- */
+long iface_ioctl(u32 cmd, u64 arg);
+
 /* ---- net/proc.c ---- */
 void net_proc_init(void);
 

@@ -215,7 +215,7 @@ int inet_getsockopt(struct socket *s, int level, int opt, void *val, u32 *len);
 /* Is the option on, or its number; only for those that options.c keeps. */
 s32 inet_kept(const struct inet_sock *sk, int level, int opt);
 
-/* inet/ioctl.c: SIOCGIF*, SIOCINQ... */
+/* inet/ioctl.c */
 long inet_ioctl(struct socket *s, u32 cmd, u64 arg);
 
 /* inet/proc.c */
