@@ -96,16 +96,6 @@ void restore_user_sigmask(bool interrupted)
 
 /* ---- what happens by default ---- */
 
-/* siglock held. @t's default action for @sig is to die. */
-static u32 death_status(int sig)
-{
-	const struct process *p = current->process;
-
-	if (sigset_has(SIG_CORE_SET, sig) && p->rlim[RLIMIT_CORE].cur && p->dumpable)
-		return (u32)sig | 0x80;
-	return (u32)sig;
-}
-
 /* A stop signal acts. True: take the next signal, siglock was dropped. False: it has no effect. */
 static bool default_stop(int sig)
 {
@@ -208,7 +198,7 @@ static bool get_signal(struct taken_signal *s)
 			t->jobctl &= ~JOBCTL_STOP_DEQUEUED;
 			continue;
 		}
-		status = death_status(s->sig);
+		status = (u32)s->sig;
 		break;
 	}
 	spin_unlock(&p->siglock);
