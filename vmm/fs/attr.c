@@ -128,6 +128,20 @@ int fs_open_data(struct fs *fs, struct node *node, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
+int fs_open_dir(struct fs *fs, struct node *node)
+{
+	int fd;
+
+	if (!S_ISDIR(node->key.type))
+		return -ENOTDIR;
+	fd = node_fd(fs, node);
+	if (fd < 0)
+		return fd;
+	/* Not "." below @fd: that asks for search permission, which listing a directory does not. */
+	fd = openat(fs->proc_fd, fd_name(fd).text, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
 int fs_chmod_node(struct fs *fs, struct node *node, mode_t mode)
 {
 	const int fd = node_fd(fs, node);

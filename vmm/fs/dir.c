@@ -22,14 +22,9 @@ int fs_op_opendir(struct fs_req *req)
 	struct fuse_open_out out = {0};
 	int fd, r;
 
-	if (!S_ISDIR(req->node->key.type))
-		return -ENOTDIR;
-	fd = node_fd(req->fs, req->node);
+	fd = fs_open_dir(req->fs, req->node);
 	if (fd < 0)
 		return fd;
-	fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
 	r = handle_new(req->fs, req->node, HANDLE_DIR, fd, false, &out.fh);
 	if (r < 0) {
 		close(fd);
@@ -192,12 +187,9 @@ int fs_op_list(struct fs_req *req)
 	out.room = fs_reply_room(req) - sizeof(head);
 	if (out.room > in.size)
 		out.room = in.size;
-	fd = node_fd(req->fs, req->node);
+	fd = fs_open_dir(req->fs, req->node);
 	if (fd < 0)
 		return fd;
-	fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
 	r = list(fd, &pos, &out, in.offset, in.plus ? LIST_PLUS : LIST_NAMES);
 	close(fd);
 	if (r < 0)

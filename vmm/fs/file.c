@@ -274,12 +274,9 @@ int fs_op_syncfs(struct fs_req *req)
 		return -ENOTDIR;
 	if (fs_export_has(req->fs, req->node, FS_EXPORT_RO))
 		return 0;
-	fd = node_fd(req->fs, req->node);
+	fd = fs_open_dir(req->fs, req->node);
 	if (fd < 0)
 		return fd;
-	fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
 	r = syncfs(fd) < 0 ? -errno : 0;
 	close(fd);
 	return r;

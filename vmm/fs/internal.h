@@ -245,6 +245,8 @@ int fs_fill_entry(struct fs *fs, struct node *parent, const char *name, const st
 		  struct fuse_entry_out *entry);
 /* Opens a busy regular node for data. Returns a descriptor or a negative errno. */
 int fs_open_data(struct fs *fs, struct node *node, int flags);
+/* Opens a busy directory for listing, fsync and the like. Returns a descriptor or a negative errno (-ENOTDIR). */
+int fs_open_dir(struct fs *fs, struct node *node);
 int fs_chmod_node(struct fs *fs, struct node *node, mode_t mode);
 /* Makes @name in @dirfd another name of a busy node. */
 int fs_link_node(struct fs *fs, struct node *node, int dirfd, const char *name);

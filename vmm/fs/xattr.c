@@ -17,17 +17,11 @@
 /* A descriptor xattr calls take (a path descriptor they do not); -EOPNOTSUPP for other types of file. */
 static int xattr_fd(struct fs_req *req)
 {
-	int fd;
-
 	if (S_ISREG(req->node->key.type))
 		return fs_open_data(req->fs, req->node, O_RDONLY);
 	if (!S_ISDIR(req->node->key.type) || req->node->stub)
 		return -EOPNOTSUPP;
-	fd = node_fd(req->fs, req->node);
-	if (fd < 0)
-		return fd;
-	fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	return fs_open_dir(req->fs, req->node);
 }
 
 static bool ours(const char *name)
