@@ -24,6 +24,7 @@ void gk_init(struct um_boot *b)
 	gk_debug = config_get("debug");
 	pr_info("Penumbra on %u vCPUs, %llu MB\n", b->ncpus, (unsigned long long)(b->ram_bytes >> 20));
 	clock_init();         /* the scheduler reads it */
+	gk_klog = true;
 	sched_init();         /* this context becomes vCPU 0's idle task; events may come from here on */
 	page_alloc_init();
 	slab_init();

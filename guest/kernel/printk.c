@@ -9,7 +9,7 @@
 
 #define LINE_MAX 512
 
-bool gk_quiet, gk_debug;
+bool gk_quiet, gk_debug, gk_klog;
 
 static void vprintk(const char *fmt, va_list ap)
 {
@@ -20,6 +20,8 @@ static void vprintk(const char *fmt, va_list ap)
 	if (n > 0 && line[n - 1] == '\n')
 		n--; /* the log ends lines itself */
 	hv_log(line, (size_t)n);
+	if (gk_klog)
+		klog_add(line, (size_t)n);
 }
 
 void printk(const char *fmt, ...)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sysinfo, syslog, reboot, and the calls that nobody in a sandbox may make. */
+/* sysinfo, reboot, and the calls that nobody in a sandbox may make. */
 #include <gk/cred.h>
 #include <gk/errno.h>
 #include <gk/page.h>
@@ -42,26 +42,6 @@ SYSCALL1(sysinfo, struct user_sysinfo __user *, uinfo)
 	info.procs = (u16)MIN(threads, 0xffffu);
 	info.mem_unit = 1;
 	return copy_to_user(uinfo, &info, sizeof(info));
-}
-
-/* ---- syslog: the kernel's messages are the VMM's; programs find an empty log ---- */
-
-#define SYSLOG_READ_ALL 3
-#define SYSLOG_SIZE_BUFFER 10
-#define CAP_SYSLOG 34
-#define LOG_BUFFER_BYTES (1 << 14)
-
-SYSCALL3(syslog, int, type, char __user *, buf, int, len)
-{
-	if (type < 0 || type > SYSLOG_SIZE_BUFFER)
-		return -EINVAL;
-	if (type != SYSLOG_READ_ALL && type != SYSLOG_SIZE_BUFFER && !capable(CAP_SYSLOG) && !capable(CAP_SYS_ADMIN))
-		return -EPERM;
-	if (type == SYSLOG_SIZE_BUFFER)
-		return LOG_BUFFER_BYTES;
-	if ((type == 2 || type == SYSLOG_READ_ALL || type == 4) && (!buf || len < 0))
-		return -EINVAL;
-	return 0;
 }
 
 /* ---- reboot: as in a PID namespace, the first program ends by a signal ---- */

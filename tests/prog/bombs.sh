@@ -23,6 +23,7 @@ check() {
 for what in heap memfd tables shared pipes sockets; do
 	check "$what" "137 100000" "$(run 2 sh -c "$bomb $what; echo \$? \$(head -c 100000 /dev/zero | wc -c)")"
 done
+check dmesg yes "$(run 1 sh -c "$bomb heap; dmesg | grep -q 'out of memory: killing process' && echo yes")"
 # As much as one file system may have, and no more.
 check file "No space left on device" "$(run 2 "$bomb" file)"
 for cpus in 1 4; do

@@ -15,7 +15,9 @@ void printk(const char *fmt, ...) __printf(1, 2);
 #define pr_warn(...) printk("penumbra: " __VA_ARGS__)
 #define pr_info(...) do { if (!gk_quiet) printk("penumbra: " __VA_ARGS__); } while (0)
 #define pr_debug(...) do { if (unlikely(gk_debug)) printk("penumbra: " __VA_ARGS__); } while (0)
-extern bool gk_quiet, gk_debug;
+extern bool gk_quiet, gk_debug, gk_klog; /* gk_klog: the clock runs, messages can be kept */
+/* kernel/klog.c: keeps a line for syslog(2). Any context. */
+void klog_add(const char *line, size_t n);
 
 int vsnprintf(char *buf, size_t size, const char *fmt, va_list ap) __printf(3, 0);
 int snprintf(char *buf, size_t size, const char *fmt, ...) __printf(3, 4);
