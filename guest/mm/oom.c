@@ -87,8 +87,10 @@ bool oom_kill(void)
 			process_put(c.victim);
 		return true;
 	}
-	if (!c.victim && init_process)
+	if (!c.victim && init_process) {
 		c.victim = process_get(init_process);
+		strscpy(c.comm, "the first one", sizeof(c.comm));
+	}
 	if (!c.victim)
 		return false;
 	pr_err("out of memory: killing process %d (%s), %ld pages\n", c.victim->pid->nr, c.comm, c.badness);
