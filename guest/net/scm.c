@@ -148,38 +148,50 @@ static int parse_cred(struct scm *scm, const struct ucred *uc)
 	return 0;
 }
 
-static int parse_one(struct socket *s, struct scm *scm, const struct cmsghdr *h)
+int scm_walk(const struct sock_msg *m, scm_func_t fn, void *arg)
 {
-	const void *data = h + 1;
-	u64 len = h->len - sizeof(*h);
+	u64 at = 0;
+	int ret = 0;
 
-	if (h->level != SOL_SOCKET)
+	while (!ret && m->control_len - at >= sizeof(struct cmsghdr)) {
+		const struct cmsghdr *h = (const void *)((const char *)m->control + at);
+
+		if (h->len < sizeof(*h) || h->len > m->control_len - at)
+			return -EINVAL;
+		ret = fn(arg, h->level, h->type, h + 1, (u32)(h->len - sizeof(*h)));
+		if (CMSG_ALIGN(h->len) > m->control_len - at)
+			break;
+		at += CMSG_ALIGN(h->len);
+	}
+	return ret;
+}
+
+struct parse {
+	struct socket *s;
+	struct scm *scm;
+};
+
+static int parse_one(void *arg, int level, int type, const void *data, u32 len)
+{
+	struct parse *p = arg;
+
+	if (level != SOL_SOCKET)
 		return 0;
-	if (h->type == SCM_RIGHTS && s->domain == AF_UNIX)
-		return parse_rights(scm, data, (u32)(len / sizeof(s32)));
-	if (h->type == SCM_CREDENTIALS && s->domain == AF_UNIX)
-		return len == sizeof(struct ucred) ? parse_cred(scm, data) : -EINVAL;
+	if (type == SCM_RIGHTS && p->s->domain == AF_UNIX)
+		return parse_rights(p->scm, data, len / (u32)sizeof(s32));
+	if (type == SCM_CREDENTIALS && p->s->domain == AF_UNIX)
+		return len == sizeof(struct ucred) ? parse_cred(p->scm, data) : -EINVAL;
 	return -EINVAL;
 }
 
 int scm_parse(struct socket *s, const struct sock_msg *m, struct scm *scm)
 {
-	u64 at = 0;
-	int ret = 0;
+	struct parse p = { s, scm };
+	int ret;
 
 	scm->files = NULL;
 	scm->cred = (struct ucred){ task_tgid_nr(current), current->cred->euid, current->cred->egid };
-	while (!ret && m->control_len - at >= sizeof(struct cmsghdr)) {
-		const struct cmsghdr *h = (const void *)((const char *)m->control + at);
-
-		if (h->len < sizeof(*h) || h->len > m->control_len - at)
-			ret = -EINVAL;
-		else
-			ret = parse_one(s, scm, h);
-		if (CMSG_ALIGN(h->len) > m->control_len - at)
-			break;
-		at += CMSG_ALIGN(h->len);
-	}
+	ret = scm_walk(m, parse_one, &p);
 	if (ret) {
 		scm_files_free(scm->files);
 		scm->files = NULL;

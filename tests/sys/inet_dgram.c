@@ -145,6 +145,35 @@ static void control(void)
 	close(a);
 }
 
+/* The header of one datagram, told with it. */
+static void header(void)
+{
+	char room[CMSG_SPACE(sizeof(int))], back[200];
+	struct iovec iov = { got, 1 };
+	int a = bound(SOCK_DGRAM, "::1"), n = 17;
+	union addr to;
+	struct msghdr m = { .msg_name = &to, .msg_namelen = addr6(&to, "::1", port_of(a)), .msg_iov = &iov, .msg_iovlen = 1,
+			    .msg_control = room, .msg_controllen = sizeof(room) };
+	struct cmsghdr *c = (void *)room;
+
+	set_option(a, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1);
+	*c = (struct cmsghdr){ CMSG_LEN(sizeof(n)), IPPROTO_IPV6, IPV6_HOPLIMIT };
+	memcpy(CMSG_DATA(c), &n, sizeof(n));
+	CHECK_EQ(sendmsg(a, &m, 0), 1);
+	c->cmsg_len--;
+	CHECK_ERR(sendmsg(a, &m, 0), EINVAL);
+	c->cmsg_len = 3;
+	CHECK_ERR(sendmsg(a, &m, 0), EINVAL);
+	m.msg_control = back;
+	m.msg_controllen = sizeof(back);
+	CHECK_EQ(recvmsg(a, &m, 0), 1);
+	c = CMSG_FIRSTHDR(&m);
+	CHECK(c && c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_HOPLIMIT);
+	memcpy(&n, CMSG_DATA(c), sizeof(n));
+	CHECK_EQ(n, 17);
+	close(a);
+}
+
 /* Nobody reads: what does not fit is lost, and the sender never waits. */
 static void full(void)
 {
@@ -193,6 +222,7 @@ int main(void)
 	connected();
 	families();
 	control();
+	header();
 	full();
 	many();
 	return 0;

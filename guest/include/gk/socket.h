@@ -168,6 +168,9 @@ struct scm {
 	struct scm_files *files; /* owned */
 	struct ucred cred;
 };
+/* Calls @fn for each control message of a send, until it returns non-zero: that, or -EINVAL. */
+typedef int (*scm_func_t)(void *arg, int level, int type, const void *data, u32 len);
+int scm_walk(const struct sock_msg *m, scm_func_t fn, void *arg);
 /* Reads m->control of a send; cred is the sender's unless it says otherwise. 0, -EINVAL, -EBADF, -EPERM, -ENOMEM... */
 int scm_parse(struct socket *s, const struct sock_msg *m, struct scm *scm);
 /* Adds a control message for the program; cut (MSG_CTRUNC) if there is no room. */

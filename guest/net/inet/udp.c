@@ -17,6 +17,7 @@
 #define IP_PKTINFO 8
 #define IP_RECVTTL 12
 #define IP_RECVTOS 13
+#define IPV6_UNICAST_HOPS 16
 #define IPV6_RECVPKTINFO 49
 #define IPV6_PKTINFO 50
 #define IPV6_RECVHOPLIMIT 51
@@ -33,6 +34,16 @@ struct dgram {
 	u32 len, charge;
 	char data[];
 };
+
+struct in_pktinfo4 {
+	s32 ifindex;
+	u32 spec_dst, addr;
+};
+
+struct in_pktinfo6 {
+	union in_addr6 addr;
+	s32 ifindex;
+} __packed;
 
 /* lock held. */
 static struct dgram *pop(struct inet_sock *sk)
@@ -134,6 +145,37 @@ static struct dgram *read_message(struct inet_sock *sk, struct sock_msg *m, u32 
 	return d;
 }
 
+/* A control message of a send: what this one datagram is to say in its header. */
+static int header_option(void *arg, int level, int type, const void *data, u32 len)
+{
+	struct dgram *d = arg;
+	const bool v4 = level == IPPROTO_IP;
+	s32 n;
+
+	if (level == SOL_SOCKET)
+		return type == SCM_RIGHTS || type == SCM_CREDENTIALS ? 0 : -EINVAL;
+	if (level != IPPROTO_IP && level != IPPROTO_IPV6)
+		return 0;
+	if (v4 ? type == IP_PKTINFO : type == IPV6_PKTINFO)
+		return len < (v4 ? sizeof(struct in_pktinfo4) : sizeof(struct in_pktinfo6)) ? -EINVAL : 0;
+	if (v4 && type == IP_TOS && len == 1) {
+		d->tos = *(const u8 *)data;
+		return 0;
+	}
+	if (len != sizeof(n))
+		return -EINVAL;
+	memcpy(&n, data, sizeof(n));
+	if (n < (v4 ? type == IP_TTL : -1) || n > 255)
+		return -EINVAL;
+	if (v4 ? type == IP_TTL : type == IPV6_HOPLIMIT)
+		d->ttl = n < 0 ? d->ttl : n;
+	else if (v4 ? type == IP_TOS : type == IPV6_TCLASS)
+		d->tos = n < 0 ? 0 : n;
+	else
+		return -EINVAL;
+	return 0;
+}
+
 static ssize_t udp_sendmsg(struct socket *s, struct sock_msg *m)
 {
 	struct inet_sock *sk = s->sk, *hears;
@@ -163,8 +205,13 @@ static ssize_t udp_sendmsg(struct socket *s, struct sock_msg *m)
 		return PTR_ERR(d);
 	d->from = from;
 	d->to = to.addr;
-	d->ttl = addr_is_v4(&to.addr) ? inet_kept(sk, IPPROTO_IP, IP_TTL) : 64;
+	d->ttl = addr_is_v4(&to.addr) ? inet_kept(sk, IPPROTO_IP, IP_TTL) : inet_kept(sk, IPPROTO_IPV6, IPV6_UNICAST_HOPS);
 	d->tos = addr_is_v4(&to.addr) ? inet_kept(sk, IPPROTO_IP, IP_TOS) : inet_kept(sk, IPPROTO_IPV6, IPV6_TCLASS);
+	ret = scm_walk(m, header_option, d);
+	if (ret) {
+		kfree(d);
+		return ret;
+	}
 	hears = inet_find(SOCK_DGRAM, &to, &from);
 	if (!hears && sk->remote.port && !m->namelen) {
 		WRITE_ONCE(sk->error, ECONNREFUSED);
@@ -211,16 +258,6 @@ static struct dgram *next_dgram(struct socket *s, bool peek, ktime_t deadline)
 			return ERR_PTR(ret == -ETIME ? -EAGAIN : sock_intr(deadline));
 	}
 }
-
-struct in_pktinfo4 {
-	s32 ifindex;
-	u32 spec_dst, addr;
-};
-
-struct in_pktinfo6 {
-	union in_addr6 addr;
-	s32 ifindex;
-} __packed;
 
 static void put_time(const struct socket *s, struct sock_msg *m, ktime_t when)
 {
