@@ -173,7 +173,7 @@ static struct super *file_mount(struct fs_type *type, u32 flags, const char *sou
 	inode->ops = &file_iops;
 	inode->fops = &fuse_file_fops;
 	inode->mapping.ops = &fuse_mapping_ops;
-	fuse_attr_update_own(inode, &attr, 0);
+	fuse_attr_update_own(inode, &attr, 0, 0);
 	sb->root = d_make_root(inode);
 	return sb;
 }
@@ -320,6 +320,29 @@ static void test_reply_before_chmod(void **state)
 	assert_int_equal(inode->mode, S_IFREG | 0600);
 }
 
+static void change_mode(void *arg)
+{
+	assert_int_equal(k_chmod("/file", 0600), 0);
+}
+
+/* The reply to a change of our own can be too old, too: pages were written out after it was made. */
+static void test_write_back_during_chmod(void **state)
+{
+	struct task *t;
+
+	assert_int_equal(k_pwrite(fd, "longer than it was", 18, 0), 18);
+	WRITE_ONCE(gate_opcode, FUSE_SETATTR);
+	t = shim_thread(change_mode, NULL);
+	while (!READ_ONCE(at_gate))
+		schedule();
+	shim_wait_asleep(t);
+	assert_int_equal(mapping_writeback(&inode->mapping, 0, INT64_MAX), 0);
+	let_go(t);
+	assert_int_equal(inode->size, 18);
+	assert_int_equal(inode->mode, S_IFREG | 0600);
+	file_is("longer than it was");
+}
+
 /* ---- all at once ---- */
 
 #define LINES 200
@@ -395,6 +418,7 @@ int main(void)
 		FUSE_TEST(test_reply_while_dirty),
 		FUSE_TEST(test_reply_before_truncate),
 		FUSE_TEST(test_reply_before_chmod),
+		FUSE_TEST(test_write_back_during_chmod),
 		FUSE_TEST(test_append),
 	};
 

@@ -111,7 +111,7 @@ static void apply(struct inode *i, const struct fuse_attr *a, u64 valid, u64 ver
 	if (version == fi->version)
 		set_valid(fi, valid);
 	spin_unlock(&fi->lock);
-	if (!stale)
+	if (!stale || surprise_is_ours)
 		set_owner_and_mode(i, a, surprise_is_ours);
 	if (ours)
 		return;
@@ -144,9 +144,9 @@ void fuse_attr_update(struct inode *i, const struct fuse_attr *a, u64 valid, u64
 	up_write(&i->lock);
 }
 
-void fuse_attr_update_own(struct inode *i, const struct fuse_attr *a, u64 valid)
+void fuse_attr_update_own(struct inode *i, const struct fuse_attr *a, u64 valid, u64 version)
 {
-	apply(i, a, valid, fuse_version(i), true);
+	apply(i, a, valid, version, true);
 }
 
 int fuse_refresh(struct inode *i)
@@ -234,6 +234,7 @@ int fuse_setattr(struct dentry *d, struct inode *inode, const struct iattr *attr
 				    .in = {{&in, sizeof(in)}},
 				    .out = &out,
 				    .out_size = sizeof(out)};
+	u64 version;
 	int err = 0;
 
 	if (attr->valid & ATTR_MODE) {
@@ -262,14 +263,18 @@ int fuse_setattr(struct dentry *d, struct inode *inode, const struct iattr *attr
 	if (err || !in.valid)
 		return err;
 	fuse_changed(inode, in.valid & FATTR_SIZE);
+	version = fuse_version(inode);
 	err = fuse_call_exact(&c);
 	if (err)
 		return err;
-	/* Who asked meanwhile may have been told how it was before. */
+	/* Who asked meanwhile may have been told how it was before; and so were we, of what was written back meanwhile. */
 	fuse_changed(inode, false);
-	if (in.valid & FATTR_SIZE)
+	version += ATTR_CHANGE;
+	if (in.valid & FATTR_SIZE) {
 		fuse_changed(inode, true);
-	fuse_attr_update_own(inode, &out.attr, out.attr_valid);
+		version += CONTENT_CHANGE;
+	}
+	fuse_attr_update_own(inode, &out.attr, out.attr_valid, version);
 	/* While pages are dirty the times are ours to keep. */
 	if (inode->mapping.nr_dirty) {
 		inode->ctime = current_time();

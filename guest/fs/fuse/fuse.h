@@ -134,7 +134,7 @@ struct inode *fuse_iget(struct super *sb, const struct fuse_entry_out *e, u64 ve
 /* Attributes from a reply whose request was made when version was @version (fuse_version(); 0 for a new inode). */
 void fuse_attr_update(struct inode *i, const struct fuse_attr *a, u64 valid, u64 version);
 /* The same when inode->lock is held for writing and the request itself changed the file. */
-void fuse_attr_update_own(struct inode *i, const struct fuse_attr *a, u64 valid);
+void fuse_attr_update_own(struct inode *i, const struct fuse_attr *a, u64 valid, u64 version);
 u64 fuse_version(struct inode *i);
 /* We have changed the file's content or size (content) or something about it: what the server says next is no surprise.
  */

@@ -134,7 +134,7 @@ struct inode *fuse_iget(struct super *sb, const struct fuse_entry_out *e, u64 ve
 			return ERR_PTR(-ENOMEM);
 		}
 		/* Complete before anyone can find it. */
-		fuse_attr_update_own(fresh, &e->attr, e->attr_valid);
+		fuse_attr_update_own(fresh, &e->attr, e->attr_valid, 0);
 	}
 	if (fresh)
 		inode_put(fresh);
