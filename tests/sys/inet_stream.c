@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 #include <linux/sockios.h>
 
 static char buf[1 << 20], got[1 << 20];
@@ -229,6 +230,7 @@ static void backlog(void)
 
 static void resets(void)
 {
+	struct iovec iov[64];
 	int s[2];
 
 	/* unread data */
@@ -260,6 +262,14 @@ static void resets(void)
 	CHECK_ERR(send(s[0], "x", 1, MSG_NOSIGNAL), EPIPE);
 	CHECK_EQ(read(s[0], got, 10), 0);
 	signal(SIGPIPE, SIG_IGN);
+	CHECK_ERR(write(s[0], "x", 1), EPIPE);
+	close(s[0]);
+	/* a write too long to be over before the answer comes */
+	tcp_pair("127.0.0.1", s);
+	close(s[1]);
+	for (int i = 0; i < 64; i++)
+		iov[i] = (struct iovec){ buf, sizeof(buf) };
+	CHECK(writev(s[0], iov, 64) < (ssize_t)(64 * sizeof(buf)));
 	CHECK_ERR(write(s[0], "x", 1), EPIPE);
 	close(s[0]);
 }

@@ -75,8 +75,8 @@ static ssize_t send_some(struct inet_sock *sk, struct sock_msg *m, u8 byte)
 	if (send_over(sk))
 		return -EPIPE;
 	if (READ_ONCE(peer->dead)) {
-		/* It goes out, and the answer is a reset. */
-		n = (ssize_t)m->it.count;
+		/* It goes out, and the answer is a reset: a long write does not come to its end. */
+		n = (ssize_t)MIN(m->it.count, (size_t)SEND_PIECE);
 		iter_advance(&m->it, (size_t)n);
 		tcp_reset(sk);
 		return n;
