@@ -26,10 +26,10 @@ static const char *self;
 static volatile unsigned long ticks;
 
 /* Set by a thread that expects a fault: what the handler is to do about it. */
-static __thread volatile struct {
-	char *page; /* the only one that may fault; NULL: none */
-	int faults;
-	bool bus; /* SIGBUS is expected: jump out */
+static __thread struct {
+	char *volatile page; /* the only one that may fault; NULL: none */
+	volatile int faults;
+	volatile bool bus; /* SIGBUS is expected: jump out */
 	sigjmp_buf out;
 } expected;
 
@@ -67,7 +67,7 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 
 	(void)context;
 	if (sig == SIGBUS && expected.bus)
-		siglongjmp(*(sigjmp_buf *)&expected.out, 1);
+		siglongjmp(expected.out, 1);
 	if (sig != SIGSEGV || page != expected.page) {
 		static const char text[] = "mm_torture_exec: a fault nobody expected\n";
 
@@ -201,7 +201,7 @@ static bool peek(char *page, uint64_t *word)
 	bool there = false;
 
 	expected.bus = true;
-	if (!sigsetjmp(*(sigjmp_buf *)&expected.out, 1)) {
+	if (!sigsetjmp(expected.out, 1)) {
 		*word = *(volatile uint64_t *)(void *)page;
 		there = true;
 	}
