@@ -21,33 +21,33 @@
 #define UM_CON_STDERR 2
 #define UM_CON_TTY 3 /* with -t: both directions */
 
-#define UM_CON_EOF 0x1    /* no more data in this direction */
+#define UM_CON_EOF 0x1	  /* no more data in this direction */
 #define UM_CON_BROKEN 0x2 /* RX: writing to this output stream failed; reserved = errno (EPIPE: SIGPIPE for writers) */
 
 struct um_con_hdr {
 	uint32_t stream; /* UM_CON_* */
 	uint32_t flags;
-	uint32_t len;    /* bytes of data that follow */
+	uint32_t len; /* bytes of data that follow */
 	uint32_t reserved;
 };
 
 struct um_ctl_hdr {
-	uint32_t type; /* UM_CTL_* */
-	uint32_t len;  /* bytes that follow */
+	uint32_t type;	 /* UM_CTL_* */
+	uint32_t len;	 /* bytes that follow */
 	uint64_t cookie; /* copied into the answer, if there is one */
 };
 
 /* host to guest */
-#define UM_CTL_SIGNAL 1  /* struct um_ctl_signal */
+#define UM_CTL_SIGNAL 1	 /* struct um_ctl_signal */
 #define UM_CTL_WINSIZE 2 /* struct um_ctl_winsize */
 /* guest to host */
-#define UM_CTL_EXIT 64       /* struct um_ctl_exit: the first process is gone; the VMM ends the sandbox */
+#define UM_CTL_EXIT 64	     /* struct um_ctl_exit: the first process is gone; the VMM ends the sandbox */
 #define UM_CTL_STDIN_WANT 65 /* no data: somebody waits for input */
-#define UM_CTL_LOG 66        /* text */
+#define UM_CTL_LOG 66	     /* text */
 
 struct um_ctl_signal {
 	uint32_t signo; /* 1..64, Linux x86-64 numbers */
-	int32_t pid;    /* 1: the first process; -1: the terminal's foreground process group, or without one the first's group */
+	int32_t pid; /* 1: the first process; -1: the terminal's foreground process group, or without one the first's group */
 };
 
 struct um_ctl_winsize {

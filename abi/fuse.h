@@ -24,7 +24,7 @@
 /* Limits of our server. */
 #define UM_FUSE_MAX_DATA (1024 * 1024) /* bytes of data in one READ, WRITE, READDIR */
 #define UM_FUSE_MAX_NAME 255
-#define UM_FUSE_MAX_LINK 4095	      /* bytes of a symbolic link's target */
+#define UM_FUSE_MAX_LINK 4095 /* bytes of a symbolic link's target */
 #define UM_FUSE_MAX_XATTR 65536
 
 #define FUSE_LOOKUP 1
@@ -89,7 +89,7 @@ struct fuse_in_header {
 };
 
 struct fuse_out_header {
-	uint32_t len; /* of the whole reply */
+	uint32_t len;  /* of the whole reply */
 	int32_t error; /* 0 or negative errno */
 	uint64_t unique;
 };
@@ -115,7 +115,7 @@ struct fuse_attr {
 
 /* fuse_attr.flags */
 #define UM_FUSE_ATTR_READABLE 0x10000 /* ours: the server may read this regular file */
-#define FUSE_ATTR_SUBMOUNT 1 /* something else is mounted here on the host: an empty directory to mount over */
+#define FUSE_ATTR_SUBMOUNT 1	      /* something else is mounted here on the host: an empty directory to mount over */
 
 /* LOOKUP, MKNOD, MKDIR, SYMLINK, LINK, CREATE. nodeid 0 (LOOKUP): no such name, and that may be cached. */
 struct fuse_entry_out {
@@ -324,7 +324,7 @@ struct fuse_getxattr_out {
 
 struct fuse_file_lock {
 	uint64_t start;
-	uint64_t end; /* last byte; INT64_MAX: to the end */
+	uint64_t end;  /* last byte; INT64_MAX: to the end */
 	uint32_t type; /* F_RDLCK, F_WRLCK, F_UNLCK */
 	uint32_t pid;
 };

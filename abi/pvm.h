@@ -80,9 +80,9 @@
 #define PVM_PF_INSTR 16
 
 /* Umbra: bits of PVCS.pending. Set by anyone with an atomic or; fetched by the vCPU with an atomic exchange. */
-#define UM_PENDING_TIMER 0x1  /* the deadline of UM_HC_SET_TIMER has passed */
-#define UM_PENDING_KICK 0x2   /* another vCPU called UM_HC_KICK (reschedule, task work) */
-#define UM_PENDING_QUEUE 0x4  /* a device published something in a used ring */
+#define UM_PENDING_TIMER 0x1   /* the deadline of UM_HC_SET_TIMER has passed */
+#define UM_PENDING_KICK 0x2    /* another vCPU called UM_HC_KICK (reschedule, task work) */
+#define UM_PENDING_QUEUE 0x4   /* a device published something in a used ring */
 #define UM_PENDING_CONTROL 0x8 /* reserved for the control plane (pause, snapshot) */
 
 /* ---- Synthetic MSRs ---- */
@@ -131,7 +131,7 @@
  * The guest has already changed its entries. When this returns no vCPU can reach the old ones.
  */
 #define UM_HC_FLUSH_RANGE (UM_HC_BASE + 2)
-#define UM_FLUSH_UNMAP 0   /* entries were removed or replaced */
+#define UM_FLUSH_UNMAP 0     /* entries were removed or replaced */
 #define UM_FLUSH_WRPROTECT 1 /* entries only lost write permission */
 /*
  * As UNMAP; besides, entries now map other pages which will be used at once (copy on write): where the old ones were in use,
@@ -173,16 +173,16 @@
  * therefore starts its per-CPU area with it. "HV" fields are written by the hypervisor, "G" by the guest.
  */
 struct pvcs {
-	uint64_t event_flags;  /* HV+G */
-	uint64_t cr2;          /* HV, on #PF */
-	uint64_t pending;      /* HV+G, UM_PENDING_*, atomic */
-	uint64_t backend;      /* HV, private to the backend; the guest never touches it */
-	uint64_t hv[3];        /* HV, likewise */
-	uint64_t reserved0;    /* zero */
+	uint64_t event_flags; /* HV+G */
+	uint64_t cr2;	      /* HV, on #PF */
+	uint64_t pending;     /* HV+G, UM_PENDING_*, atomic */
+	uint64_t backend;     /* HV, private to the backend; the guest never touches it */
+	uint64_t hv[3];	      /* HV, likewise */
+	uint64_t reserved0;   /* zero */
 	uint16_t user_cs;
 	uint16_t user_ss;
 	uint16_t event_errcode; /* HV */
-	uint16_t event_vector;  /* HV+G */
+	uint16_t event_vector;	/* HV+G */
 	uint64_t user_gsbase;
 	uint32_t eflags;
 	uint32_t pkru;

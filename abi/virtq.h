@@ -33,7 +33,7 @@ struct virtq_desc {
 
 struct virtq_avail {
 	uint16_t flags;
-	uint16_t idx; /* where the driver puts its next entry, modulo 2^16 */
+	uint16_t idx;	 /* where the driver puts its next entry, modulo 2^16 */
 	uint16_t ring[]; /* heads of chains */
 };
 

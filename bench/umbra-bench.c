@@ -221,19 +221,19 @@ static const struct bench {
 	void (*run)(unsigned int n);
 	unsigned int n; /* operations in a batch */
 } benches[] = {
-	{ "getppid", b_getppid, 20000 },
-	{ "read_zero", b_read_zero, 20000 },
-	{ "stat", b_stat, 5000 },
-	{ "open_close", b_open_close, 3000 },
-	{ "open_close_file", b_open_close_file, 3000 },
-	{ "anon_fault", b_anon_fault, 4096 },
-	{ "read_file_4k", b_read_file, 4096 },
-	{ "signal", b_signal, 2000 },
-	{ "pipe", b_pipe, 500 },
-	{ "fork", b_fork, 40 },
-	{ "fork_exec", b_fork_exec, 20 },
-	{ "vfork_sh", b_vfork_sh, 10 },
-	{ "thread", b_thread, 100 },
+	{"getppid", b_getppid, 20000},
+	{"read_zero", b_read_zero, 20000},
+	{"stat", b_stat, 5000},
+	{"open_close", b_open_close, 3000},
+	{"open_close_file", b_open_close_file, 3000},
+	{"anon_fault", b_anon_fault, 4096},
+	{"read_file_4k", b_read_file, 4096},
+	{"signal", b_signal, 2000},
+	{"pipe", b_pipe, 500},
+	{"fork", b_fork, 40},
+	{"fork_exec", b_fork_exec, 20},
+	{"vfork_sh", b_vfork_sh, 10},
+	{"thread", b_thread, 100},
 };
 
 static int compare(const void *a, const void *b)

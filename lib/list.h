@@ -45,7 +45,8 @@ static inline void list_del_init(struct list_head *e)
 	for (p = list_entry((h)->next, __typeof__(*p), member); &p->member != (h);                                     \
 	     p = list_entry(p->member.next, __typeof__(*p), member))
 #define list_for_each_entry_safe(p, n, h, member)                                                                      \
-	for (p = list_entry((h)->next, __typeof__(*p), member), n = list_entry(p->member.next, __typeof__(*p), member); \
+	for (p = list_entry((h)->next, __typeof__(*p), member),                                                        \
+	    n = list_entry(p->member.next, __typeof__(*p), member);                                                    \
 	     &p->member != (h); p = n, n = list_entry(n->member.next, __typeof__(*n), member))
 
 #endif

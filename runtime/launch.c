@@ -168,7 +168,8 @@ static const char *why_no_namespaces(int err, bool root)
 	switch (err) {
 	case EPERM:
 		if (root)
-			return "not permitted here; in a container allow unshare(2), mount(2) and the like (docker: --privileged, "
+			return "not permitted here; in a container allow unshare(2), mount(2) and the like (docker: "
+			       "--privileged, "
 			       "or --security-opt seccomp=unconfined --security-opt apparmor=unconfined)";
 		if (!host_root_is_mount())
 			return "the kernel allows no user namespace in a chroot; start umbra outside and use --rootfs";
@@ -215,7 +216,8 @@ static int start(struct launcher *l)
 	l->spec->termios = l->cooked;
 	l->vmm = clone_vmm(l);
 	if (l->vmm < 0)
-		return msg_error("cannot create namespaces: %s (umbra doctor says more)", why_no_namespaces(errno, l->spec->uid == 0));
+		return msg_error("cannot create namespaces: %s (umbra doctor says more)",
+				 why_no_namespaces(errno, l->spec->uid == 0));
 	if (l->vmm == 0) {
 		close(channel[0]);
 		_exit(umbra_vmm_main(l->spec));
@@ -251,7 +253,8 @@ static int exit_status(struct launcher *l)
 		return si.si_status;
 	}
 	if (si.si_status == SIGKILL)
-		return msg_error("the VMM was killed by signal 9: by hand, or the host is short of memory (or a ulimit -t)");
+		return msg_error(
+			"the VMM was killed by signal 9: by hand, or the host is short of memory (or a ulimit -t)");
 	if (si.si_status == SIGSYS)
 		return msg_error(
 			"the VMM made a system call that is not on its list and was killed; this is a bug in umbra");
@@ -267,8 +270,9 @@ int launch(struct vmm_spec *spec)
 	if (backend_user.probe(why, sizeof(why)) < 0)
 		return msg_error("this host cannot run sandboxes: %s (umbra doctor says more)", why);
 	if (spec->uid == 0 && !host_root_is_mount())
-		return msg_error("the root directory of this chroot is no mount point: 'mount --bind DIR DIR' before chroot, or "
-				 "start umbra outside and use --rootfs");
+		return msg_error(
+			"the root directory of this chroot is no mount point: 'mount --bind DIR DIR' before chroot, or "
+			"start umbra outside and use --rootfs");
 	if (spec->tty && tcgetattr(STDIN_FILENO, &l.cooked) < 0)
 		return msg_error("-t: standard input is not a terminal");
 	err = start(&l);

@@ -10,7 +10,7 @@
 
 struct opt {
 	const char *name; /* without the dashes; NULL ends a table */
-	char letter;      /* short form, or 0 */
+	char letter;	  /* short form, or 0 */
 	const char *arg;  /* what follows it, for the help; NULL: nothing; in brackets: only as --name=VALUE */
 	const char *help;
 	/*

@@ -57,8 +57,8 @@ struct builder {
 	struct host_mounts mounts;
 	struct view view;
 	char *hidden[SANDBOX_MAX_WORDS]; /* opts->hides, resolved below the root */
-	char rootfs[PATH_MAX]; /* resolved */
-	int error; /* of add_mount(): printed already */
+	char rootfs[PATH_MAX];		 /* resolved */
+	int error;			 /* of add_mount(): printed already */
 };
 
 static bool is_below(const char *path, const char *dir)
@@ -316,8 +316,8 @@ static int add_bind(struct builder *b, const char *word, unsigned int index)
 	if (!dst)
 		dst = src;
 	if (dst[0] != '/' || dst[strspn(dst, "/")] == 0)
-		return msg_error("--bind %s: the place in the sandbox must begin with '/' and not be the root (--rootfs)",
-				 word);
+		return msg_error(
+			"--bind %s: the place in the sandbox must begin with '/' and not be the root (--rootfs)", word);
 
 	fd = open(src, O_PATH | O_CLOEXEC);
 	if (fd < 0)

@@ -20,8 +20,8 @@ enum sandbox_root {
 /* Words as given on the command line; empty or NULL: default. All strings are the caller's and outlive the sandbox. */
 struct sandbox_opts {
 	enum sandbox_root root_kind;
-	const char *rootfs; /* NULL: the host's root */
-	unsigned int ncpus; /* 0: default */
+	const char *rootfs;	   /* NULL: the host's root */
+	unsigned int ncpus;	   /* 0: default */
 	unsigned long long memory; /* 0: default */
 	const char *cwd;
 	const char *hostname;

@@ -23,8 +23,8 @@ struct view {
 
 /* What lies at a path. */
 struct view_place {
-	char path[PATH_MAX]; /* without symbolic links, "." and ".."; "" for the root */
-	int export;	     /* which one it lies in; -1: none */
+	char path[PATH_MAX];  /* without symbolic links, "." and ".."; "" for the root */
+	int export;	      /* which one it lies in; -1: none */
 	struct fs_cover what; /* as far as it exists */
 };
 

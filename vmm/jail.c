@@ -84,11 +84,12 @@ void jail_tasks(unsigned int most)
 	char text[16];
 
 	/* Before, the number was the whole host's. */
-	if (getpid() != 1 || uname(&u) < 0 || sscanf(u.release, "%u.%u", &major, &minor) != 2 ||
-	    major < 6 || (major == 6 && minor < 14))
+	if (getpid() != 1 || uname(&u) < 0 || sscanf(u.release, "%u.%u", &major, &minor) != 2 || major < 6 ||
+	    (major == 6 && minor < 14))
 		return;
 	snprintf(text, sizeof(text), "%u", most + RESERVED_PIDS);
-	(void)write_file("/proc/sys/kernel/pid_max", text); /* rootless: not allowed, and the limit of processes holds */
+	(void)write_file("/proc/sys/kernel/pid_max",
+			 text); /* rootless: not allowed, and the limit of processes holds */
 }
 
 int jail_private_mounts(void)
@@ -133,7 +134,8 @@ int jail_private_tree(int fd, const char *path, bool read_only)
 int jail_descriptors(void)
 {
 	/* Its links must be followed: that is what it is for. */
-	struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC};
+	struct mount_attr attr = {.attr_set =
+					  MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC};
 	const int tree = open_tree(AT_FDCWD, "/proc/self/fd", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	int err;
 

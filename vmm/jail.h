@@ -71,7 +71,8 @@ int jail_descriptors(void);
  * called while there is one thread. @trees are all there are. @oom_fd receives a descriptor for jail_oom()
  * (or -1). Returns 0, or a negative errno with the step that failed in *@step.
  */
-int jail_enter(enum jail_files files, const struct jail_tree *trees, unsigned int count, int *oom_fd, const char **step);
+int jail_enter(enum jail_files files, const struct jail_tree *trees, unsigned int count, int *oom_fd,
+	       const char **step);
 
 /*
  * landlock.c: lets the calling thread, and who descends from it, open and change files in the exported @trees only, as far as the

@@ -352,8 +352,8 @@ static int open_files(struct vmm *v)
 	for (unsigned int i = 0; i < s->nexports; i++) {
 		const struct vmm_export *x = &s->exports[i];
 		const int tree = jail_private_tree(x->fd, x->path, x->read_only);
-		const int node = fs_export(v->fs, tree, (x->read_only ? FS_EXPORT_RO : 0) |
-								(x->shared ? FS_EXPORT_SHARED : 0));
+		const int node =
+			fs_export(v->fs, tree, (x->read_only ? FS_EXPORT_RO : 0) | (x->shared ? FS_EXPORT_SHARED : 0));
 
 		v->trees[v->ntrees++] = (struct jail_tree){.fd = tree, .exported = true, .read_only = x->read_only};
 
@@ -636,9 +636,8 @@ int umbra_vmm_main(const struct vmm_spec *spec)
 	if (err) {
 		char text[200];
 
-		snprintf(text, sizeof(text),
-			 "cannot reserve %llu MiB of guest memory: %s%s", (unsigned long long)spec->ram_bytes >> 20,
-			 strerror(-err),
+		snprintf(text, sizeof(text), "cannot reserve %llu MiB of guest memory: %s%s",
+			 (unsigned long long)spec->ram_bytes >> 20, strerror(-err),
 			 err == -ENOMEM || err == -EFBIG ? " (use --memory, or see ulimit -v and ulimit -f)"
 							 : advice(err));
 		tell_launcher(v, VMM_NOTE_ERROR, text);

@@ -28,7 +28,7 @@ struct vm {
 	uint8_t *ram; /* the whole RAM mapped in the VMM, MAP_NORESERVE */
 	int doorbell; /* eventfd: written by the guest's side on UM_HC_NOTIFY, polled by the control thread */
 
-	int log_fd;   /* lines of the guest's debug log go here; -1: nowhere; set before backend->create() */
+	int log_fd; /* lines of the guest's debug log go here; -1: nowhere; set before backend->create() */
 
 	/* The backend: immutable after backend->create(). */
 	const struct backend *backend;

@@ -21,7 +21,7 @@
 
 /* A host tree (or regular file) the guest may see. */
 struct vmm_export {
-	int fd; /* O_PATH */
+	int fd;		  /* O_PATH */
 	const char *path; /* where it lies, from the current directory */
 	bool read_only;
 	bool shared; /* others change it meanwhile: nothing is cached for longer than an operation, locks reach the host */
@@ -46,19 +46,19 @@ struct vmm_spec {
 	unsigned int ncovers;
 	uint64_t features; /* UM_FEAT_QUIET, UM_FEAT_STRACE */
 	bool tty;
-	struct termios termios; /* with tty: the modes to restore if the launcher cannot */
-	int log_fd; /* debug output of guest kernel and VMM; -1: nowhere */
-	int channel; /* our end of the socket pair to the launcher */
-	bool user_ns; /* in a new user namespace, ids not mapped yet */
-	unsigned int uid, gid; /* ours, outside */
+	struct termios termios;	   /* with tty: the modes to restore if the launcher cannot */
+	int log_fd;		   /* debug output of guest kernel and VMM; -1: nowhere */
+	int channel;		   /* our end of the socket pair to the launcher */
+	bool user_ns;		   /* in a new user namespace, ids not mapped yet */
+	unsigned int uid, gid;	   /* ours, outside */
 	struct clock_sample first; /* taken when the program started */
 };
 
 /* Messages on the channel (SOCK_SEQPACKET), one struct each. */
 enum vmm_command_type {
-	VMM_CMD_SIGNAL,  /* .sig, for the guest */
+	VMM_CMD_SIGNAL,	 /* .sig, for the guest */
 	VMM_CMD_WINSIZE, /* .winsize */
-	VMM_CMD_INPUT,   /* after VMM_NOTE_BACKGROUND: .eof, or try again */
+	VMM_CMD_INPUT,	 /* after VMM_NOTE_BACKGROUND: .eof, or try again */
 };
 
 struct vmm_command {
@@ -71,7 +71,7 @@ struct vmm_command {
 };
 
 enum vmm_note_type {
-	VMM_NOTE_ERROR,      /* .text: why the sandbox ends; to be printed once the terminal is restored */
+	VMM_NOTE_ERROR,	     /* .text: why the sandbox ends; to be printed once the terminal is restored */
 	VMM_NOTE_BACKGROUND, /* the terminal may not be read: we are in the background */
 };
 

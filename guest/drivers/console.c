@@ -19,7 +19,7 @@
 
 static struct virtq *rx_queue, *tx_queue;
 static spinlock_t rx_lock;
-static LIST_HEAD(rx_posted); /* rx_lock */
+static LIST_HEAD(rx_posted);   /* rx_lock */
 static bool rx_busy, rx_again; /* rx_lock */
 
 static void rx_done(struct virtq_req *r)
@@ -35,7 +35,7 @@ static void rx_done(struct virtq_req *r)
 
 void con_rx_post(struct con_rx *rx)
 {
-	const struct virtq_buf in = { rx->hdr, CON_RX_SIZE };
+	const struct virtq_buf in = {rx->hdr, CON_RX_SIZE};
 
 	rx->req.done = rx_done;
 	rx->done = false;
@@ -109,8 +109,8 @@ u32 con_tx_limit(void)
 
 static struct virtq_buf tx_buf(struct con_tx *tx, u32 stream)
 {
-	tx->hdr = (struct um_con_hdr){ .stream = stream, .len = tx->len };
-	return (struct virtq_buf){ &tx->hdr, (u32)sizeof(tx->hdr) + tx->len };
+	tx->hdr = (struct um_con_hdr){.stream = stream, .len = tx->len};
+	return (struct virtq_buf){&tx->hdr, (u32)sizeof(tx->hdr) + tx->len};
 }
 
 void con_send(struct con_tx *tx, u32 stream)

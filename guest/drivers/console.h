@@ -16,9 +16,9 @@
 /* A buffer of input. Posted with the device, then with whoever consumes it, then posted again. */
 struct con_rx {
 	struct virtq_req req;
-	struct list_head link;  /* posted list, or the consumer's */
-	bool done;              /* rx_lock: filled */
-	u32 off, len;           /* data not consumed yet; consumer's */
+	struct list_head link;	/* posted list, or the consumer's */
+	bool done;		/* rx_lock: filled */
+	u32 off, len;		/* data not consumed yet; consumer's */
 	struct um_con_hdr *hdr; /* the buffer: header, then data */
 };
 
@@ -63,7 +63,7 @@ void console_tty_gone(void); /* the host's terminal is gone */
 void console_tty_broken(void);
 void console_tty_drain(void);
 struct tty *console_tty(void); /* NULL: no terminal */
-void con_rx_run(void); /* drivers/console.c: goes on with input that could not be consumed */
+void con_rx_run(void);	       /* drivers/console.c: goes on with input that could not be consumed */
 
 /* drivers/control.c */
 int control_want_stdin(void); /* may sleep; 0 or -ENOMEM */

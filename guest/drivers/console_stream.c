@@ -24,7 +24,7 @@ struct out_stream {
 	bool sync; /* a file of the host: a write returns when it is done there, with what came of it */
 	spinlock_t lock;
 	u32 bytes, messages; /* lock: with the device */
-	int error;           /* 0, or what writes fail with */
+	int error;	     /* 0, or what writes fail with */
 	struct wait_queue wait;
 };
 
@@ -32,8 +32,8 @@ static struct {
 	struct mutex read_mutex;
 	spinlock_t lock;
 	struct list_head bufs; /* lock: struct con_rx */
-	bool eof;              /* lock */
-	bool wanted;           /* lock: a wish is under way */
+	bool eof;	       /* lock */
+	bool wanted;	       /* lock: a wish is under way */
 	bool sticky_eof;       /* the end is the end; a host terminal may go on after it */
 	struct wait_queue wait;
 } in;

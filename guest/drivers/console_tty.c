@@ -17,8 +17,8 @@
 static struct tty *con_tty;
 static struct con_tx *out[OUT_MESSAGES];
 static bool out_busy[OUT_MESSAGES]; /* con_tty->lock */
-static u32 out_bytes;               /* con_tty->lock: with the device */
-static bool broken;                 /* con_tty->lock: nobody takes output any more */
+static u32 out_bytes;		    /* con_tty->lock: with the device */
+static bool broken;		    /* con_tty->lock: nobody takes output any more */
 
 struct tty *console_tty(void)
 {

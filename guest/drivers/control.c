@@ -49,7 +49,7 @@ static void host_signal(const struct um_ctl_signal *s)
 
 static void host_winsize(const struct um_ctl_winsize *w)
 {
-	const struct winsize ws = { w->rows, w->cols, w->xpixel, w->ypixel };
+	const struct winsize ws = {w->rows, w->cols, w->xpixel, w->ypixel};
 
 	if (console_tty())
 		tty_set_winsize(console_tty(), &ws);
@@ -68,7 +68,7 @@ static void rx_done(struct virtq_req *req)
 
 static void rx_post(struct ctl_rx *r)
 {
-	const struct virtq_buf in = { &r->hdr, sizeof(r->hdr) + sizeof(r->room) };
+	const struct virtq_buf in = {&r->hdr, sizeof(r->hdr) + sizeof(r->room)};
 
 	r->req.done = rx_done;
 	if (virtq_submit(rx_queue, &r->req, NULL, 0, &in, 1))
@@ -90,7 +90,7 @@ int control_want_stdin(void)
 		return -ENOMEM;
 	tx->hdr.type = UM_CTL_STDIN_WANT;
 	tx->req.done = tx_done;
-	out = (struct virtq_buf){ &tx->hdr, sizeof(tx->hdr) };
+	out = (struct virtq_buf){&tx->hdr, sizeof(tx->hdr)};
 	virtq_submit_wait(tx_queue, &tx->req, &out, 1, NULL, 0);
 	virtq_kick(tx_queue);
 	return 0;
@@ -101,8 +101,8 @@ void control_report_exit(u32 wait_status)
 	struct {
 		struct um_ctl_hdr hdr;
 		struct um_ctl_exit exit;
-	} msg = { { UM_CTL_EXIT, sizeof(struct um_ctl_exit), 0 }, { (s32)wait_status, 0 } };
-	const struct virtq_buf out = { &msg, sizeof(msg) };
+	} msg = {{UM_CTL_EXIT, sizeof(struct um_ctl_exit), 0}, {(s32)wait_status, 0}};
+	const struct virtq_buf out = {&msg, sizeof(msg)};
 
 	console_tty_drain();
 	stream_drain();

@@ -24,9 +24,20 @@ const struct termios termios_default = {
 	.oflag = OPOST | ONLCR,
 	.cflag = B38400 | CS8 | CREAD,
 	.lflag = ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHOCTL | ECHOKE | IEXTEN,
-	.cc = { [VINTR] = 3, [VQUIT] = 28, [VERASE] = 127, [VKILL] = 21, [VEOF] = 4, [VTIME] = 0, [VMIN] = 1,
-		[VSTART] = 17, [VSTOP] = 19, [VSUSP] = 26, [VREPRINT] = 18, [VDISCARD] = 15, [VWERASE] = 23,
-		[VLNEXT] = 22 },
+	.cc = {[VINTR] = 3,
+	       [VQUIT] = 28,
+	       [VERASE] = 127,
+	       [VKILL] = 21,
+	       [VEOF] = 4,
+	       [VTIME] = 0,
+	       [VMIN] = 1,
+	       [VSTART] = 17,
+	       [VSTOP] = 19,
+	       [VSUSP] = 26,
+	       [VREPRINT] = 18,
+	       [VDISCARD] = 15,
+	       [VWERASE] = 23,
+	       [VLNEXT] = 22},
 	.ispeed = 38400,
 	.ospeed = 38400,
 };
@@ -622,7 +633,8 @@ static bool fits_full_line(const struct n_tty *t, u8 c)
 	if (c == '\r' && IFLAG(t, ICRNL) && !IFLAG(t, IGNCR))
 		c = '\n';
 	return c == '\n' || is_cc(t, VEOF, c) || is_cc(t, VEOL, c) || is_cc(t, VERASE, c) || is_cc(t, VKILL, c) ||
-	       is_cc(t, VWERASE, c) || (LFLAG(t, ISIG) && (is_cc(t, VINTR, c) || is_cc(t, VQUIT, c) || is_cc(t, VSUSP, c))) ||
+	       is_cc(t, VWERASE, c) ||
+	       (LFLAG(t, ISIG) && (is_cc(t, VINTR, c) || is_cc(t, VQUIT, c) || is_cc(t, VSUSP, c))) ||
 	       (IFLAG(t, IXON) && (is_cc(t, VSTART, c) || is_cc(t, VSTOP, c)));
 }
 

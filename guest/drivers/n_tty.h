@@ -10,7 +10,7 @@
 
 #include "drivers/termios.h"
 
-#define N_TTY_BUF 4096u  /* input, a power of two */
+#define N_TTY_BUF 4096u	 /* input, a power of two */
 #define N_TTY_ECHO 1024u /* echoes that wait for room in the output, a power of two */
 #define N_TTY_OUT 16384u /* output that the device has not taken, a power of two */
 
@@ -21,16 +21,16 @@ struct n_tty {
 	u32 head, canon_head, tail;
 	u32 echo_head, echo_tail;
 	u32 out_head, out_tail;
-	u32 column;        /* of the cursor */
-	u32 canon_column;  /* of the cursor where the line began */
-	bool lnext;        /* the next character is taken literally */
-	bool erasing;      /* ECHOPRT: between the backslash and the slash */
-	bool stopped;      /* output is held back (VSTOP or TCOOFF) */
-	bool stopped_tco;  /* by TCOOFF: VSTART and IXANY do not undo it */
+	u32 column;	  /* of the cursor */
+	u32 canon_column; /* of the cursor where the line began */
+	bool lnext;	  /* the next character is taken literally */
+	bool erasing;	  /* ECHOPRT: between the backslash and the slash */
+	bool stopped;	  /* output is held back (VSTOP or TCOOFF) */
+	bool stopped_tco; /* by TCOOFF: VSTART and IXANY do not undo it */
 
 	/* What the caller has to do after a call; it clears them. */
-	u64 signals;       /* bit n-1: signal n to the foreground group */
-	bool flushed_in;   /* input was thrown away (packet mode tells the master) */
+	u64 signals;	 /* bit n-1: signal n to the foreground group */
+	bool flushed_in; /* input was thrown away (packet mode tells the master) */
 	bool flushed_out;
 	bool flow_changed; /* stopped changed */
 

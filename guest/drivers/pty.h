@@ -9,16 +9,16 @@
 #define PTY_MAJOR 136u
 
 struct pty {
-	struct tty *slave;          /* owns us: tty->private */
+	struct tty *slave; /* owns us: tty->private */
 	u32 index;
-	bool locked;                /* slave->lock: TIOCSPTLCK */
-	bool slave_closed;          /* slave->lock: opened once, all closed now */
-	struct mutex read_mutex, write_mutex;    /* of the master */
+	bool locked;				 /* slave->lock: TIOCSPTLCK */
+	bool slave_closed;			 /* slave->lock: opened once, all closed now */
+	struct mutex read_mutex, write_mutex;	 /* of the master */
 	struct wait_queue read_wait, write_wait; /* of the master */
-	struct fasync_list fasync;               /* of the master */
+	struct fasync_list fasync;		 /* of the master */
 	kuid_t uid;
 	kgid_t gid;
-	struct inode *inode;        /* pty_lock: of the name in devpts, a reference; NULL until looked up */
+	struct inode *inode; /* pty_lock: of the name in devpts, a reference; NULL until looked up */
 };
 
 extern const struct file_ops ptmx_ops; /* open makes a new pair */

@@ -163,7 +163,7 @@ void tty_hangup(struct tty *t)
 /* How a read waits, from VMIN and VTIME (termios(3), "Canonical and noncanonical mode"). */
 struct read_rule {
 	u32 min;
-	u64 between; /* ns from one byte to the next, 0: any */
+	u64 between;	  /* ns from one byte to the next, 0: any */
 	ktime_t deadline; /* for the first byte; 0: do not wait */
 };
 
@@ -171,7 +171,7 @@ static struct read_rule read_rule(const struct tty *t)
 {
 	const u8 *cc = t->ld.tio.cc;
 	u64 time = cc[VTIME] * 100 * NSEC_PER_MSEC;
-	struct read_rule r = { 1, 0, KTIME_NEVER };
+	struct read_rule r = {1, 0, KTIME_NEVER};
 
 	if (t->ld.tio.lflag & ICANON)
 		return r;

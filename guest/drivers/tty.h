@@ -42,18 +42,18 @@ struct tty {
 	refcount_t refs;
 	const struct tty_driver *driver;
 	u64 rdev;
-	void *private;              /* the driver's */
+	void *private; /* the driver's */
 	spinlock_t lock;
-	struct n_tty ld;            /* lock */
-	struct winsize winsize;     /* lock */
-	u32 opens;                  /* tty_mutex */
-	u32 hangups;                /* counts: a file of an earlier life is hung up */
-	bool exclusive;             /* lock: TIOCEXCL */
-	bool packet;                /* lock: the master of the pty is in packet mode */
-	u8 packet_status;           /* lock: TIOCPKT_* it has not read yet */
-	bool other_closed;          /* lock: a pty whose master is gone */
-	struct mutex read_mutex;    /* one reader at a time */
-	struct mutex write_mutex;   /* writes do not mix */
+	struct n_tty ld;	  /* lock */
+	struct winsize winsize;	  /* lock */
+	u32 opens;		  /* tty_mutex */
+	u32 hangups;		  /* counts: a file of an earlier life is hung up */
+	bool exclusive;		  /* lock: TIOCEXCL */
+	bool packet;		  /* lock: the master of the pty is in packet mode */
+	u8 packet_status;	  /* lock: TIOCPKT_* it has not read yet */
+	bool other_closed;	  /* lock: a pty whose master is gone */
+	struct mutex read_mutex;  /* one reader at a time */
+	struct mutex write_mutex; /* writes do not mix */
 	struct wait_queue read_wait, write_wait;
 	struct fasync_list fasync;
 	struct pid *session, *pgrp; /* tty_ctrl_lock: references */

@@ -44,9 +44,9 @@ enum { TCOOFF, TCOON, TCIOFF, TCION };
 enum { TCIFLUSH, TCOFLUSH, TCIOFLUSH };
 
 /* Speeds of the B* codes 0..15 and, with BOTHER set, 1..15. */
-static const u32 speed_low[16] = { 0, 50, 75, 110, 134, 150, 200, 300, 600, 1200, 1800, 2400, 4800, 9600, 19200, 38400 };
-static const u32 speed_high[16] = { 0, 57600, 115200, 230400, 460800, 500000, 576000, 921600, 1000000, 1152000, 1500000,
-				    2000000, 2500000, 3000000, 3500000, 4000000 };
+static const u32 speed_low[16] = {0, 50, 75, 110, 134, 150, 200, 300, 600, 1200, 1800, 2400, 4800, 9600, 19200, 38400};
+static const u32 speed_high[16] = {0,	    57600,   115200,  230400,  460800,	500000,	 576000,  921600,
+				   1000000, 1152000, 1500000, 2000000, 2500000, 3000000, 3500000, 4000000};
 
 static u32 speed_of(u32 code, u32 other)
 {
@@ -162,7 +162,7 @@ struct termio {
 static long ioctl_get_termio(struct tty *t, u64 arg)
 {
 	struct termios tio = get_termios(t);
-	struct termio old = { tio.iflag, tio.oflag, tio.cflag, tio.lflag, tio.line, { 0 } };
+	struct termio old = {tio.iflag, tio.oflag, tio.cflag, tio.lflag, tio.line, {0}};
 
 	memcpy(old.cc, tio.cc, sizeof(old.cc));
 	return copy_to_user((void __user *)arg, &old, sizeof(old));
@@ -297,7 +297,7 @@ static long ioctl_softcar(struct tty *t, u32 cmd, u64 arg)
 	s32 on;
 
 	if (cmd == TIOCGSOFTCAR)
-		return put_user((s32)!!(tio.cflag & CLOCAL), (s32 __user *)arg);
+		return put_user((s32) !!(tio.cflag & CLOCAL), (s32 __user *)arg);
 	if (get_user(on, (s32 __user *)arg))
 		return -EFAULT;
 	tio.cflag = (tio.cflag & ~(u32)CLOCAL) | (on ? CLOCAL : 0);

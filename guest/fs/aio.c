@@ -51,13 +51,13 @@ struct aio_ctx {
 	refcount_t refs;
 	u64 id;
 	u32 max;
-	bool dead;               /* lock */
+	bool dead; /* lock */
 	spinlock_t lock;
 	struct list_head events; /* lock: struct done */
-	u32 nr;                  /* lock: of them, and of those being made */
-	u32 ready;               /* lock: of them */
+	u32 nr;			 /* lock: of them, and of those being made */
+	u32 ready;		 /* lock: of them */
 	struct wait_queue wait;
-	struct aio_ctx *next;    /* aio_lock: mm->aio */
+	struct aio_ctx *next; /* aio_lock: mm->aio */
 };
 
 static spinlock_t aio_lock;
@@ -71,7 +71,7 @@ static void ctx_put(struct aio_ctx *c)
 
 	if (!refcount_dec_and_test(&c->refs))
 		return;
-	list_for_each_entry_safe (d, n, &c->events, link)
+	list_for_each_entry_safe(d, n, &c->events, link)
 		kfree(d);
 	kfree(c);
 }
@@ -453,7 +453,8 @@ static int get_deadline(const struct timespec64 __user *uts, ktime_t *deadline)
 	return 0;
 }
 
-SYSCALL5(io_getevents, u64, id, s64, min, s64, max, struct io_event __user *, out, const struct timespec64 __user *, uts)
+SYSCALL5(io_getevents, u64, id, s64, min, s64, max, struct io_event __user *, out, const struct timespec64 __user *,
+	 uts)
 {
 	ktime_t deadline;
 	const int err = get_deadline(uts, &deadline);
@@ -466,8 +467,8 @@ struct aio_sigset {
 	size_t size;
 };
 
-SYSCALL6(io_pgetevents, u64, id, s64, min, s64, max, struct io_event __user *, out, const struct timespec64 __user *, uts,
-	 const struct aio_sigset __user *, usig)
+SYSCALL6(io_pgetevents, u64, id, s64, min, s64, max, struct io_event __user *, out, const struct timespec64 __user *,
+	 uts, const struct aio_sigset __user *, usig)
 {
 	struct aio_sigset sig = {NULL, 0};
 	ktime_t deadline;

@@ -604,7 +604,7 @@ static struct dentry *unused_child(struct dentry *d)
 	struct dentry *c, *found = NULL;
 
 	spin_lock(&d->lock);
-	list_for_each_entry (c, &d->children, child_link) {
+	list_for_each_entry(c, &d->children, child_link) {
 		if (d_try_kill(c)) {
 			found = c;
 			break;
@@ -621,7 +621,7 @@ static struct dentry *next_subdir(struct dentry *d, struct dentry *after)
 	bool seen = !after;
 
 	spin_lock(&d->lock);
-	list_for_each_entry (c, &d->children, child_link) {
+	list_for_each_entry(c, &d->children, child_link) {
 		if (seen && !list_empty(&c->children) && d_try_get(c)) {
 			found = c;
 			break;

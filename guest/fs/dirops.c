@@ -276,7 +276,8 @@ static struct dentry *create_at(struct nameidata *nd, bool is_dir, const struct 
 	return ERR_PTR(err);
 }
 
-static struct dentry *path_create_on(int dfd, const char *name, struct path *parent, bool is_dir, const struct mount *only)
+static struct dentry *path_create_on(int dfd, const char *name, struct path *parent, bool is_dir,
+				     const struct mount *only)
 {
 	struct nameidata nd;
 	struct dentry *d;

@@ -45,11 +45,11 @@ struct epoll_event {
 } __packed;
 
 struct eventpoll {
-	refcount_t refs;           /* the file, and epoll_release_file() in passing */
+	refcount_t refs; /* the file, and epoll_release_file() in passing */
 	struct mutex mutex;
-	struct rb_root items;      /* mutex: by file and descriptor */
+	struct rb_root items; /* mutex: by file and descriptor */
 	spinlock_t lock;
-	struct list_head ready;    /* lock: epitem.ready_link */
+	struct list_head ready;	   /* lock: epitem.ready_link */
 	struct wait_queue waiters; /* in epoll_wait */
 	struct wait_queue pollers; /* of the set's own file */
 	struct file *file;
@@ -63,15 +63,15 @@ struct ep_hook {
 };
 
 struct epitem {
-	struct rb_node node;         /* ep->mutex */
+	struct rb_node node;	     /* ep->mutex */
 	struct list_head ready_link; /* ep->lock */
 	struct list_head file_link;  /* file->epoll_lock */
 	struct eventpoll *ep;
-	struct file *file;           /* no reference: see above */
+	struct file *file; /* no reference: see above */
 	int fd;
-	u32 events;                  /* ep->mutex to change */
-	u64 data;                    /* ep->mutex */
-	struct ep_hook *hooks;       /* ep->mutex */
+	u32 events;	       /* ep->mutex to change */
+	u64 data;	       /* ep->mutex */
+	struct ep_hook *hooks; /* ep->mutex */
 	struct ep_hook first_hook;
 };
 
@@ -410,7 +410,7 @@ static int depth_above(struct eventpoll *ep, int level)
 static int ep_insert(struct eventpoll *ep, struct file *f, int fd, const struct epoll_event *ev, struct rb_node *parent,
 		     struct rb_node **link)
 {
-	struct ep_table t = { { ep_hook_queue, ev->events }, NULL, false };
+	struct ep_table t = {{ep_hook_queue, ev->events}, NULL, false};
 	struct epitem *i = kzalloc(sizeof(*i));
 	u32 ready;
 
@@ -515,7 +515,7 @@ static int ctl_files(struct file *epf, struct file *f, int op, int fd, struct ep
 
 SYSCALL4(epoll_ctl, s32, epfd, s32, op, s32, fd, const struct epoll_event __user *, uev)
 {
-	struct epoll_event ev = { 0 };
+	struct epoll_event ev = {0};
 	struct file *epf, *f;
 	int ret = -EBADF;
 
@@ -537,7 +537,7 @@ SYSCALL4(epoll_ctl, s32, epfd, s32, op, s32, fd, const struct epoll_event __user
 /* ep->mutex held. Reports @i if it is ready: 1, 0, or -EFAULT (then it is still queued). */
 static int report(struct eventpoll *ep, struct epitem *i, struct epoll_event __user *out)
 {
-	struct epoll_event ev = { item_poll(i, NULL), i->data };
+	struct epoll_event ev = {item_poll(i, NULL), i->data};
 
 	if (!ev.events)
 		return 0;

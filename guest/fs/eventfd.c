@@ -16,7 +16,7 @@
 
 struct eventfd {
 	spinlock_t lock;
-	u64 count;   /* lock */
+	u64 count; /* lock */
 	u32 flags;
 	struct wait_queue wait;
 };

@@ -25,10 +25,10 @@ struct f_owner_ex {
 
 struct fasync {
 	struct file *file;
-	struct pid *pid;       /* reference; NULL: nobody */
+	struct pid *pid; /* reference; NULL: nobody */
 	enum owner_type type;
-	kuid_t uid, euid;      /* of who named the owner */
-	int sig;               /* 0: SIGIO */
+	kuid_t uid, euid; /* of who named the owner */
+	int sig;	  /* 0: SIGIO */
 	int fd;
 	struct fasync_list *list; /* where it is, or NULL */
 	struct fasync *next;

@@ -124,7 +124,7 @@ static int swap_process_root(struct process *p, void *arg)
 {
 	struct task *t;
 
-	list_for_each_entry (t, &p->threads, thread_link) {
+	list_for_each_entry(t, &p->threads, thread_link) {
 		struct fs_info *fs = t->fs;
 
 		if (!fs)
@@ -262,7 +262,7 @@ static char *path_text(const struct path *path, const struct path *root, char *b
 
 bool path_is_below(const struct path *path, const struct path *top)
 {
-	struct prepend none = { NULL, NULL, true };
+	struct prepend none = {NULL, NULL, true};
 	enum reached r;
 
 	spin_lock(&rename_lock);

@@ -216,7 +216,7 @@ static bool inode_evict_one(void)
 	struct inode *i;
 
 	spin_lock(&inode_lru_lock);
-	list_for_each_entry (i, &inode_lru, lru) {
+	list_for_each_entry(i, &inode_lru, lru) {
 		struct super *isb = i->sb;
 
 		if (!spin_trylock(&isb->inode_lock))
@@ -271,8 +271,8 @@ void inode_drop_unused(struct super *sb)
 /* Somebody outside the group gets no set-group-id file of it. */
 static umode_t strip_sgid(const struct inode *dir, umode_t mode)
 {
-	if (S_ISDIR(mode) || !(dir->mode & S_ISGID) || (mode & (S_ISGID | 0010)) != (S_ISGID | 0010) || in_group(dir->gid) ||
-	    capable(CAP_FSETID))
+	if (S_ISDIR(mode) || !(dir->mode & S_ISGID) || (mode & (S_ISGID | 0010)) != (S_ISGID | 0010) ||
+	    in_group(dir->gid) || capable(CAP_FSETID))
 		return mode;
 	return mode & ~(umode_t)S_ISGID;
 }

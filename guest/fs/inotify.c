@@ -49,25 +49,25 @@ struct event {
 
 struct inotify {
 	spinlock_t lock;
-	struct list_head events;   /* lock */
-	u32 nr_events;             /* lock */
-	bool overflowed;           /* lock: the overflow event is queued */
-	struct event *overflow;    /* kept ready: it must not fail */
+	struct list_head events; /* lock */
+	u32 nr_events;		 /* lock */
+	bool overflowed;	 /* lock: the overflow event is queued */
+	struct event *overflow;	 /* kept ready: it must not fail */
 	struct wait_queue wait;
 	struct mutex read_mutex;
-	struct mutex watch_mutex;  /* adding and removing by system call */
-	struct list_head watches;  /* notify_lock */
-	s32 last_wd;               /* notify_lock */
-	u32 nr_watches;            /* notify_lock */
+	struct mutex watch_mutex; /* adding and removing by system call */
+	struct list_head watches; /* notify_lock */
+	s32 last_wd;		  /* notify_lock */
+	u32 nr_watches;		  /* notify_lock */
 };
 
 struct watch {
 	struct list_head instance_link, all_link; /* notify_lock */
-	struct watch *next;                       /* notify_lock: of the same inode */
+	struct watch *next;			  /* notify_lock: of the same inode */
 	struct inotify *in;
 	struct inode *inode;
 	s32 wd;
-	u32 mask;                                 /* notify_lock */
+	u32 mask; /* notify_lock */
 };
 
 static spinlock_t notify_lock;
@@ -95,7 +95,7 @@ static bool same_as_last(struct inotify *in, const struct inotify_event *ev, con
 static void queue_event(struct inotify *in, s32 wd, u32 mask, u32 cookie, const char *name)
 {
 	u32 len = name ? (u32)strlen(name) : 0;
-	struct inotify_event ev = { wd, mask, cookie, padded(len) };
+	struct inotify_event ev = {wd, mask, cookie, padded(len)};
 	struct event *e = kmalloc(sizeof(*e) + len);
 
 	spin_lock(&in->lock);
@@ -424,8 +424,8 @@ static int inotify_fdinfo(struct file *f, char *buf, size_t size)
 
 	spin_lock(&notify_lock);
 	list_for_each_entry(w, &in->watches, instance_link)
-		len += scnprintf(buf + len, size - len, "inotify wd:%x ino:%lx sdev:%lx mask:%x ignored_mask:0\n", w->wd,
-				 w->inode->ino, w->inode->sb->dev, w->mask & ~(u32)IN_UNMOUNT);
+		len += scnprintf(buf + len, size - len, "inotify wd:%x ino:%lx sdev:%lx mask:%x ignored_mask:0\n",
+				 w->wd, w->inode->ino, w->inode->sb->dev, w->mask & ~(u32)IN_UNMOUNT);
 	spin_unlock(&notify_lock);
 	return len;
 }
@@ -454,7 +454,7 @@ static long do_inotify_init(u32 flags)
 		kfree(in);
 		return -ENOMEM;
 	}
-	in->overflow->head = (struct inotify_event){ -1, IN_Q_OVERFLOW, 0, 0 };
+	in->overflow->head = (struct inotify_event){-1, IN_Q_OVERFLOW, 0, 0};
 	list_init(&in->events);
 	list_init(&in->watches);
 	wait_queue_init(&in->wait);

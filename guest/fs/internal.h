@@ -110,8 +110,8 @@ int chmod_path(const struct path *p, umode_t mode);
 
 /* mount.c */
 void mount_init(void);
-bool mount_follow(struct path *p); /* one step down through a mount; p updated */
-u64 mount_sequence(void); /* grows with each change of the tree of mounts */
+bool mount_follow(struct path *p);   /* one step down through a mount; p updated */
+u64 mount_sequence(void);	     /* grows with each change of the tree of mounts */
 extern struct wait_queue mount_wait; /* woken then */
 /* Puts @m (reference consumed) at @at. */
 int mount_at(struct mount *m, const struct path *at);

@@ -62,7 +62,7 @@ static struct file_lock *find_conflict(struct list_head *list, const struct file
 {
 	struct file_lock *l;
 
-	list_for_each_entry (l, list, link) {
+	list_for_each_entry(l, list, link) {
 		if (conflict(l, fl))
 			return l;
 	}
@@ -86,7 +86,7 @@ static void set_range(struct file_lock_ctx *c, const struct file_lock *fl, struc
 	struct file_lock *l, *n, *mine = NULL;
 	loff_t start = fl->start, end = fl->end;
 
-	list_for_each_entry_safe (l, n, &c->posix, link) {
+	list_for_each_entry_safe(l, n, &c->posix, link) {
 		if (l->owner != fl->owner)
 			continue;
 		if (l->type == fl->type) {
@@ -126,7 +126,7 @@ static void set_range(struct file_lock_ctx *c, const struct file_lock *fl, struc
 	*mine = *fl;
 	mine->start = start;
 	mine->end = end;
-	list_for_each_entry (l, &c->posix, link) {
+	list_for_each_entry(l, &c->posix, link) {
 		if (l->owner == fl->owner && l->start > end)
 			break;
 	}
@@ -160,7 +160,7 @@ static bool would_deadlock(const void *owner, const void *by)
 
 		if (by == owner)
 			return true;
-		list_for_each_entry (b, &blocked, link) {
+		list_for_each_entry(b, &blocked, link) {
 			if (b->owner == by) {
 				next = b->by;
 				break;
@@ -283,7 +283,7 @@ static int try_flock(struct file_lock_ctx *c, const struct file_lock *fl, struct
 	int err = 0;
 
 	spin_lock(&c->lock);
-	list_for_each_entry (l, &c->flock, link) {
+	list_for_each_entry(l, &c->flock, link) {
 		if (l->owner == fl->owner)
 			mine = l;
 	}
@@ -338,7 +338,7 @@ static void remove_owned(struct file_lock_ctx *c, struct list_head *list, const 
 	bool any = false;
 
 	spin_lock(&c->lock);
-	list_for_each_entry_safe (l, n, list, link) {
+	list_for_each_entry_safe(l, n, list, link) {
 		if (l->owner == owner) {
 			free_lock(l);
 			any = true;
@@ -355,7 +355,7 @@ static bool owns_any(struct file_lock_ctx *c, struct list_head *list, const void
 	bool any = false;
 
 	spin_lock(&c->lock);
-	list_for_each_entry (l, list, link)
+	list_for_each_entry(l, list, link)
 		any |= l->owner == owner;
 	spin_unlock(&c->lock);
 	return any;

@@ -94,8 +94,8 @@ static struct mount *mount_alloc(struct super *sb, struct dentry *root, u32 flag
 	return m;
 }
 
-#define MOUNT_FLAGS (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME | \
-		     MNT_NOSYMFOLLOW)
+#define MOUNT_FLAGS                                                                                                    \
+	(MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MNT_NOSYMFOLLOW)
 #define ATIME_FLAGS (MS_NOATIME | MS_NODIRATIME | MS_RELATIME)
 
 static u32 mount_flags(u32 flags)

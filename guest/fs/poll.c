@@ -286,7 +286,8 @@ static long timed_finish(long ret, struct timespec64 __user *uts, ktime_t deadli
 	return ret;
 }
 
-SYSCALL5(ppoll, struct pollfd __user *, ufds, u32, n, struct timespec64 __user *, uts, const u64 __user *, mask, size_t, size)
+SYSCALL5(ppoll, struct pollfd __user *, ufds, u32, n, struct timespec64 __user *, uts, const u64 __user *, mask, size_t,
+	 size)
 {
 	ktime_t deadline;
 	int ret = timeout_get(uts, &deadline);
@@ -311,7 +312,7 @@ struct fd_sets {
 	u32 words;
 };
 
-static const u32 set_events[3] = { IN_SET, OUT_SET, EX_SET };
+static const u32 set_events[3] = {IN_SET, OUT_SET, EX_SET};
 
 /* Marks what is ready of descriptor @fd; how many marks, or -EBADF. */
 static int select_one(struct fd_sets *s, int fd, struct poll_waiter *w)
@@ -444,7 +445,7 @@ struct timeval64 {
 
 SYSCALL5(select, s32, n, u64 __user *, in, u64 __user *, out, u64 __user *, ex, struct timeval64 __user *, utv)
 {
-	u64 __user *const sets[3] = { in, out, ex };
+	u64 __user *const sets[3] = {in, out, ex};
 	ktime_t deadline = KTIME_NEVER;
 	struct timeval64 tv;
 	struct timespec64 ts;
@@ -483,8 +484,8 @@ struct sigset_arg {
 SYSCALL6(pselect6, s32, n, u64 __user *, in, u64 __user *, out, u64 __user *, ex, struct timespec64 __user *, uts,
 	 const struct sigset_arg __user *, usig)
 {
-	u64 __user *const sets[3] = { in, out, ex };
-	struct sigset_arg sig = { NULL, 0 };
+	u64 __user *const sets[3] = {in, out, ex};
+	struct sigset_arg sig = {NULL, 0};
 	ktime_t deadline;
 	int ret;
 

@@ -40,7 +40,7 @@ struct polled {
 };
 
 struct signalfd {
-	u64 mask;                /* atomic */
+	u64 mask; /* atomic */
 	spinlock_t lock;
 	struct list_head polled; /* lock */
 };

@@ -22,7 +22,7 @@ static void push_page(struct pipe *p, struct page *page, u32 offset, u32 len, u3
 {
 	struct pipe_buf *b = pipe_slot(p, p->head);
 
-	*b = (struct pipe_buf){ page, offset, len, flags };
+	*b = (struct pipe_buf){page, offset, len, flags};
 	smp_store_release(&p->head, p->head + 1);
 }
 
@@ -194,8 +194,8 @@ static int put_pos(struct file *f, loff_t __user *uoff, loff_t pos)
 	return 0;
 }
 
-static ssize_t splice_files(struct file *in, loff_t __user *off_in, struct file *out, loff_t __user *off_out, size_t len,
-			    u32 flags)
+static ssize_t splice_files(struct file *in, loff_t __user *off_in, struct file *out, loff_t __user *off_out,
+			    size_t len, u32 flags)
 {
 	struct pipe *pin = file_pipe(in), *pout = file_pipe(out);
 	bool nonblock = flags & SPLICE_F_NONBLOCK;
@@ -258,7 +258,8 @@ static ssize_t tee_files(struct file *in, struct file *out, size_t len, u32 flag
 		return -EBADF;
 	if (!pin || !pout || pin == pout)
 		return -EINVAL;
-	return pipe_to_pipe(pin, pout, len, (flags & SPLICE_F_NONBLOCK) || ((in->flags | out->flags) & O_NONBLOCK), true);
+	return pipe_to_pipe(pin, pout, len, (flags & SPLICE_F_NONBLOCK) || ((in->flags | out->flags) & O_NONBLOCK),
+			    true);
 }
 
 SYSCALL4(tee, s32, fd_in, s32, fd_out, size_t, len, u32, flags)

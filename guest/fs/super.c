@@ -23,7 +23,7 @@ struct fs_type *find_fs(const char *name)
 	struct fs_type *t, *found = NULL;
 
 	spin_lock(&supers_lock);
-	list_for_each_entry (t, &types, link) {
+	list_for_each_entry(t, &types, link) {
 		if (!strcmp(t->name, name)) {
 			found = t;
 			break;
@@ -40,7 +40,7 @@ size_t list_fs_types(char *buf, size_t size)
 	size_t n = 0;
 
 	spin_lock(&supers_lock);
-	list_for_each_entry (t, &types, link)
+	list_for_each_entry(t, &types, link)
 		n += (size_t)scnprintf(buf + n, size - n, "%s\t%s\n", t->nodev ? "nodev" : "", t->name);
 	spin_unlock(&supers_lock);
 	return n;
@@ -107,7 +107,7 @@ int for_each_super(int (*fn)(struct super *sb, void *arg), void *arg)
 	int ret = 0;
 
 	spin_lock(&supers_lock);
-	list_for_each_entry (sb, &supers, link) {
+	list_for_each_entry(sb, &supers, link) {
 		if (!refcount_inc_not_zero(&sb->refs))
 			continue;
 		spin_unlock(&supers_lock);

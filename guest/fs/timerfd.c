@@ -28,13 +28,13 @@ struct timerfd {
 	spinlock_t lock;
 	struct ktimer timer;
 	int clock;
-	u32 settime_flags;    /* op_lock */
-	u64 real_value;       /* op_lock: absolute CLOCK_REALTIME deadline, or 0 */
-	ktime_t deadline;     /* lock: monotonic; 0: disarmed */
-	u64 interval;         /* lock */
-	u64 ticks;            /* lock: expirations not read yet */
-	bool expired;         /* lock: fired, not armed again */
-	u64 steps;            /* lock: clock_steps() when armed */
+	u32 settime_flags; /* op_lock */
+	u64 real_value;	   /* op_lock: absolute CLOCK_REALTIME deadline, or 0 */
+	ktime_t deadline;  /* lock: monotonic; 0: disarmed */
+	u64 interval;	   /* lock */
+	u64 ticks;	   /* lock: expirations not read yet */
+	bool expired;	   /* lock: fired, not armed again */
+	u64 steps;	   /* lock: clock_steps() when armed */
 	struct wait_queue wait;
 	struct list_head link; /* all_lock: of all timers on CLOCK_REALTIME */
 };
@@ -313,7 +313,8 @@ static struct timerfd *timerfd_get(int fd, struct file **out)
 	return f->private;
 }
 
-SYSCALL4(timerfd_settime, s32, fd, u32, flags, const struct itimerspec64 __user *, unew, struct itimerspec64 __user *, uold)
+SYSCALL4(timerfd_settime, s32, fd, u32, flags, const struct itimerspec64 __user *, unew, struct itimerspec64 __user *,
+	 uold)
 {
 	struct itimerspec64 new, old;
 	struct timerfd *t;

@@ -25,7 +25,7 @@
 #define IPC_INFO 3
 #define IPC_64 0x100
 
-#define IPC_MAX 32000 /* objects of one kind */
+#define IPC_MAX 32000  /* objects of one kind */
 #define IPC_STEP 32768 /* id = sequence * IPC_STEP + index */
 
 struct ipc64_perm { /* as programs see it */
@@ -37,11 +37,11 @@ struct ipc64_perm { /* as programs see it */
 _Static_assert(sizeof(struct ipc64_perm) == 48, "struct ipc64_perm");
 
 struct ipc_obj {
-	refcount_t refs;   /* the table's, and users' */
-	bool removed;      /* ids->mutex and the object's lock to set */
+	refcount_t refs; /* the table's, and users' */
+	bool removed;	 /* ids->mutex and the object's lock to set */
 	s32 id, key;
 	u32 seq;
-	kuid_t uid, cuid;  /* ids->mutex */
+	kuid_t uid, cuid; /* ids->mutex */
 	kgid_t gid, cgid;
 	u32 mode;
 };
@@ -49,10 +49,10 @@ struct ipc_obj {
 struct ipc_ids {
 	struct mutex mutex;
 	struct ipc_obj **table; /* mutex: grows */
-	u32 size, used, top;    /* mutex: slots, objects, highest index in use + 1 */
-	u32 limit;              /* objects at most; root may change it */
+	u32 size, used, top;	/* mutex: slots, objects, highest index in use + 1 */
+	u32 limit;		/* objects at most; root may change it */
 	u32 seq;
-	s32 next_id;            /* mutex: the number the next object shall have (/proc/sys/kernel/msg_next_id...), or -1 */
+	s32 next_id; /* mutex: the number the next object shall have (/proc/sys/kernel/msg_next_id...), or -1 */
 	void (*free)(struct ipc_obj *o); /* last reference */
 };
 

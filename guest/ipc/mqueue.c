@@ -47,19 +47,19 @@ struct mq_msg {
 
 struct mqueue {
 	spinlock_t lock;
-	struct list_head messages;      /* lock */
-	s64 maxmsg, msgsize;            /* immutable once opened */
-	s64 count;                      /* lock */
-	u64 bytes;                      /* lock */
-	u32 receivers_asleep;           /* lock */
+	struct list_head messages; /* lock */
+	s64 maxmsg, msgsize;	   /* immutable once opened */
+	s64 count;		   /* lock */
+	u64 bytes;		   /* lock */
+	u32 receivers_asleep;	   /* lock */
 	struct wait_queue senders, receivers;
-	struct process *notify;         /* lock: who is told of the next message; reference */
-	struct sigevent event;          /* lock */
-	struct list_head link;          /* fs_lock */
-	loff_t cookie;                  /* position in the directory */
-	struct dentry *name;            /* fs_lock: reference; NULL once unlinked */
-	struct user *charged;           /* whose RLIMIT_MSGQUEUE it counts in; reference */
-	u64 charge;                     /* bytes */
+	struct process *notify; /* lock: who is told of the next message; reference */
+	struct sigevent event;	/* lock */
+	struct list_head link;	/* fs_lock */
+	loff_t cookie;		/* position in the directory */
+	struct dentry *name;	/* fs_lock: reference; NULL once unlinked */
+	struct user *charged;	/* whose RLIMIT_MSGQUEUE it counts in; reference */
+	u64 charge;		/* bytes */
 };
 
 u32 sysctl_mq_queues = 256, sysctl_mq_msg = 10, sysctl_mq_msgsize = 8192, sysctl_mq_msg_default = 10,
@@ -95,7 +95,7 @@ static void insert(struct mqueue *q, struct mq_msg *m)
 
 static void tell(struct process *p, const struct sigevent *ev)
 {
-	struct siginfo info = { .si_signo = ev->signo, .si_code = SI_MESGQ };
+	struct siginfo info = {.si_signo = ev->signo, .si_code = SI_MESGQ};
 
 	info.rt.pid = task_tgid_nr(current);
 	info.rt.uid = current->cred->uid;
@@ -109,7 +109,7 @@ static void tell(struct process *p, const struct sigevent *ev)
 static int try_send(struct mqueue *q, struct mq_msg *m)
 {
 	struct process *notify = NULL;
-	struct sigevent ev = { 0 };
+	struct sigevent ev = {0};
 
 	spin_lock(&q->lock);
 	if (q->count >= q->maxmsg) {
@@ -480,8 +480,8 @@ static int make_queue(struct inode *dir, struct dentry *d, umode_t mode, const s
 /* Directory locked. */
 static struct file *open_locked(struct dentry *d, u32 flags, umode_t mode, const struct mq_attr *attr)
 {
-	static const u32 acc_mode[4] = { MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE, MAY_READ | MAY_WRITE };
-	const struct path path = { mq_mount, d };
+	static const u32 acc_mode[4] = {MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE, MAY_READ | MAY_WRITE};
+	const struct path path = {mq_mount, d};
 	int ret;
 
 	if (!d->inode) {
@@ -603,14 +603,16 @@ static long send(struct mqueue *q, struct file *f, const char __user *text, size
 		ret = try_send(q, m);
 		if (ret != -EAGAIN || (f->flags & O_NONBLOCK))
 			break;
-		ret = timed_wait(wait_event_interruptible_until(&q->senders, READ_ONCE(q->count) < q->maxmsg, deadline));
+		ret = timed_wait(
+			wait_event_interruptible_until(&q->senders, READ_ONCE(q->count) < q->maxmsg, deadline));
 	}
 	if (ret)
 		kfree(m);
 	return ret;
 }
 
-SYSCALL5(mq_timedsend, s32, fd, const char __user *, text, size_t, len, u32, prio, const struct timespec64 __user *, uts)
+SYSCALL5(mq_timedsend, s32, fd, const char __user *, text, size_t, len, u32, prio, const struct timespec64 __user *,
+	 uts)
 {
 	ktime_t deadline;
 	struct file *f;
@@ -644,7 +646,8 @@ static int wait_message(struct mqueue *q, ktime_t deadline)
 	return ret;
 }
 
-static long receive(struct mqueue *q, struct file *f, char __user *buf, size_t room, u32 __user *uprio, ktime_t deadline)
+static long receive(struct mqueue *q, struct file *f, char __user *buf, size_t room, u32 __user *uprio,
+		    ktime_t deadline)
 {
 	struct mq_msg *m;
 	long ret;
@@ -667,7 +670,8 @@ static long receive(struct mqueue *q, struct file *f, char __user *buf, size_t r
 	return ret;
 }
 
-SYSCALL5(mq_timedreceive, s32, fd, char __user *, buf, size_t, room, u32 __user *, uprio, const struct timespec64 __user *, uts)
+SYSCALL5(mq_timedreceive, s32, fd, char __user *, buf, size_t, room, u32 __user *, uprio,
+	 const struct timespec64 __user *, uts)
 {
 	ktime_t deadline;
 	struct file *f;
@@ -724,7 +728,7 @@ SYSCALL2(mq_notify, s32, fd, const struct sigevent __user *, uev)
 
 SYSCALL3(mq_getsetattr, s32, fd, const struct mq_attr __user *, unew, struct mq_attr __user *, uold)
 {
-	struct mq_attr new = { 0 }, old = { 0 };
+	struct mq_attr new = {0}, old = {0};
 	struct mqueue *q;
 	struct file *f;
 	long ret = -EBADF;
@@ -744,7 +748,7 @@ SYSCALL3(mq_getsetattr, s32, fd, const struct mq_attr __user *, unew, struct mq_
 		old.curmsgs = READ_ONCE(q->count);
 		if (unew) {
 			spin_lock(&f->lock);
-			f->flags = (f->flags & ~(u32)O_NONBLOCK) | (u32)new.flags;
+			f->flags = (f->flags & ~(u32)O_NONBLOCK) | (u32) new.flags;
 			spin_unlock(&f->lock);
 		}
 		ret = uold ? copy_to_user(uold, &old, sizeof(old)) : 0;

@@ -33,7 +33,7 @@ struct msg_queue {
 	struct list_head messages; /* lock */
 	u64 bytes, count, limit;   /* lock */
 	s64 stime, rtime, ctime;   /* lock */
-	s32 lspid, lrpid;          /* lock */
+	s32 lspid, lrpid;	   /* lock */
 	struct wait_queue senders, receivers;
 };
 
@@ -278,7 +278,7 @@ SYSCALL5(msgrcv, s32, id, void __user *, ubuf, s64, size, s64, type, u32, flags)
 
 static long msg_stat(struct msg_queue *q, void __user *buf)
 {
-	struct msqid64_ds ds = { 0 };
+	struct msqid64_ds ds = {0};
 
 	ipc_fill_perm(&q->obj, &ds.perm);
 	spin_lock(&q->lock);
@@ -347,7 +347,7 @@ static long msg_ctl_object(struct msg_queue *q, u32 cmd, void __user *buf)
 static long msg_info(u32 cmd, void __user *buf)
 {
 	const s32 mnb = (s32)msg_mnb, mni = (s32)msg_ids.limit;
-	struct msginfo mi = { mni * (mnb / 1024), mnb, (s32)msg_max, mnb, mni, 16, mnb, 0xffff };
+	struct msginfo mi = {mni * (mnb / 1024), mnb, (s32)msg_max, mnb, mni, 16, mnb, 0xffff};
 	long top;
 
 	mutex_lock(&msg_ids.mutex);
@@ -390,14 +390,15 @@ static void show_queue(struct seq *s, struct ipc_obj *o)
 
 	spin_lock(&q->lock);
 	seq_printf(s, "%10d %10d  %4o  %10lu %10lu %5d %5d %5u %5u %5u %5u %10ld %10ld %10ld\n", o->key, o->id, o->mode,
-		   q->bytes, q->count, q->lspid, q->lrpid, o->uid, o->gid, o->cuid, o->cgid, q->stime, q->rtime, q->ctime);
+		   q->bytes, q->count, q->lspid, q->lrpid, o->uid, o->gid, o->cuid, o->cgid, q->stime, q->rtime,
+		   q->ctime);
 	spin_unlock(&q->lock);
 }
 
 static int show_queues(struct seq *s, void *arg)
 {
-	seq_printf(s, "%10s %10s perms %11s %10s lspid lrpid   uid   gid  cuid  cgid %10s %10s %10s\n", "key", "msqid", "cbytes",
-		   "qnum", "stime", "rtime", "ctime");
+	seq_printf(s, "%10s %10s perms %11s %10s lspid lrpid   uid   gid  cuid  cgid %10s %10s %10s\n", "key", "msqid",
+		   "cbytes", "qnum", "stime", "rtime", "ctime");
 	ipc_show_all(s, &msg_ids, show_queue);
 	return 0;
 }
@@ -405,9 +406,9 @@ static int show_queues(struct seq *s, void *arg)
 void msg_init(void)
 {
 	const struct ipc_limit limits[] = {
-		{ "sys/kernel/msgmax", &msg_max, sizeof(msg_max), 0x7fffffff },
-		{ "sys/kernel/msgmnb", &msg_mnb, sizeof(msg_mnb), 0x7fffffff },
-		{ "sys/kernel/msgmni", &msg_ids.limit, sizeof(msg_ids.limit), IPC_MAX },
+		{"sys/kernel/msgmax", &msg_max, sizeof(msg_max), 0x7fffffff},
+		{"sys/kernel/msgmnb", &msg_mnb, sizeof(msg_mnb), 0x7fffffff},
+		{"sys/kernel/msgmni", &msg_ids.limit, sizeof(msg_ids.limit), IPC_MAX},
 	};
 
 	ipc_ids_init(&msg_ids, MSGMNI, msg_free);

@@ -38,9 +38,9 @@ struct sem {
 struct sem_set {
 	struct ipc_obj obj;
 	spinlock_t lock;
-	s64 otime, ctime;          /* lock */
+	s64 otime, ctime;	   /* lock */
 	struct list_head sleepers; /* lock */
-	struct list_head undos;    /* undo_lock */
+	struct list_head undos;	   /* undo_lock */
 	u32 n;
 	struct sem sem[];
 };
@@ -53,8 +53,8 @@ struct sembuf {
 /* One process' adjustments to one set. */
 struct sem_undo {
 	struct list_head process_link, set_link; /* undo_lock */
-	struct sem_set *set;                     /* reference */
-	s16 adj[];                               /* set->lock */
+	struct sem_set *set;			 /* reference */
+	s16 adj[];				 /* set->lock */
 };
 
 /* What struct process points to. */
@@ -69,8 +69,8 @@ struct sleeper {
 	u32 n;
 	s32 pid;
 	struct sem_undo *undo;
-	u32 blocked_on;        /* set->lock: index in ops */
-	int result;            /* 1: not yet */
+	u32 blocked_on; /* set->lock: index in ops */
+	int result;	/* 1: not yet */
 };
 
 struct semid64_ds {
@@ -350,7 +350,7 @@ static int sem_check(struct ipc_obj *o, void *arg)
 
 SYSCALL3(semget, s32, key, s32, n, u32, flags)
 {
-	struct sem_args args = { n };
+	struct sem_args args = {n};
 
 	if (n < 0 || (u32)n > READ_ONCE(sem_msl))
 		return -EINVAL;
@@ -383,7 +383,7 @@ static int sleep_for(struct sem_set *s, struct sleeper *w, ktime_t deadline)
 
 static long do_ops(struct sem_set *s, const struct sembuf *ops, u32 n, ktime_t deadline)
 {
-	struct sleeper w = { .task = current, .ops = ops, .n = n, .pid = task_tgid_nr(current), .result = 1 };
+	struct sleeper w = {.task = current, .ops = ops, .n = n, .pid = task_tgid_nr(current), .result = 1};
 	bool alter = false;
 	long ret;
 	u32 i;
@@ -486,7 +486,7 @@ static long sem_rmid(struct sem_set *s)
 
 static long sem_stat(struct sem_set *s, void __user *buf)
 {
-	struct semid64_ds ds = { .nsems = s->n };
+	struct semid64_ds ds = {.nsems = s->n};
 
 	ipc_fill_perm(&s->obj, &ds.perm);
 	spin_lock(&s->lock);
@@ -601,9 +601,9 @@ static long sem_ctl_object(struct sem_set *s, s32 num, u32 cmd, u64 arg)
 {
 	void __user *buf = (void __user *)arg;
 	u32 need = cmd == SETVAL || cmd == SETALL ? 0222 : 0444;
-	long ret = cmd == IPC_SET || cmd == IPC_RMID ? ipc_owner(&s->obj) :
-		   cmd == SEM_STAT_ANY               ? 0 :
-						       ipc_access(&s->obj, need);
+	long ret = cmd == IPC_SET || cmd == IPC_RMID ? ipc_owner(&s->obj)
+		   : cmd == SEM_STAT_ANY	     ? 0
+						     : ipc_access(&s->obj, need);
 
 	if (ret)
 		return ret;
@@ -635,8 +635,8 @@ static long sem_ctl_object(struct sem_set *s, s32 num, u32 cmd, u64 arg)
 
 static long sem_info(u32 cmd, void __user *buf)
 {
-	struct seminfo si = { (s32)sem_mns, (s32)sem_ids.limit, (s32)sem_mns, (s32)sem_mns, (s32)sem_msl, (s32)sem_opm,
-			      (s32)sem_opm, 20, SEMVMX, SEMVMX };
+	struct seminfo si = {(s32)sem_mns, (s32)sem_ids.limit, (s32)sem_mns, (s32)sem_mns, (s32)sem_msl,
+			     (s32)sem_opm, (s32)sem_opm,       20,	     SEMVMX,	   SEMVMX};
 	long top;
 
 	mutex_lock(&sem_ids.mutex);
@@ -674,14 +674,15 @@ static void show_set(struct seq *s, struct ipc_obj *o)
 	struct sem_set *set = container_of(o, struct sem_set, obj);
 
 	spin_lock(&set->lock);
-	seq_printf(s, "%10d %10d  %4o %10u %5u %5u %5u %5u %10ld %10ld\n", o->key, o->id, o->mode, set->n, o->uid, o->gid,
-		   o->cuid, o->cgid, set->otime, set->ctime);
+	seq_printf(s, "%10d %10d  %4o %10u %5u %5u %5u %5u %10ld %10ld\n", o->key, o->id, o->mode, set->n, o->uid,
+		   o->gid, o->cuid, o->cgid, set->otime, set->ctime);
 	spin_unlock(&set->lock);
 }
 
 static int show_sets(struct seq *s, void *arg)
 {
-	seq_printf(s, "%10s %10s perms %10s   uid   gid  cuid  cgid %10s %10s\n", "key", "semid", "nsems", "otime", "ctime");
+	seq_printf(s, "%10s %10s perms %10s   uid   gid  cuid  cgid %10s %10s\n", "key", "semid", "nsems", "otime",
+		   "ctime");
 	ipc_show_all(s, &sem_ids, show_set);
 	return 0;
 }
@@ -695,8 +696,8 @@ static int show_limits(struct seq *s, void *arg)
 /* As many of the four as were written; all or none. */
 static int store_limits(char *text, size_t len, void *arg)
 {
-	u32 *const at[4] = { &sem_msl, &sem_mns, &sem_opm, &sem_ids.limit };
-	static const u32 max[4] = { 65536, 0x7fffffff, SEMOPM_MAX, IPC_MAX };
+	u32 *const at[4] = {&sem_msl, &sem_mns, &sem_opm, &sem_ids.limit};
+	static const u32 max[4] = {65536, 0x7fffffff, SEMOPM_MAX, IPC_MAX};
 	u64 v[4];
 	u32 n = 0;
 	char *p = text;

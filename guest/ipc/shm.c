@@ -43,9 +43,9 @@ struct shm {
 	struct file *file;
 	u64 size;
 	spinlock_t lock;
-	u64 nattch;                /* lock */
-	s64 atime, dtime, ctime;   /* lock */
-	s32 cpid, lpid;            /* lock */
+	u64 nattch;		     /* lock */
+	s64 atime, dtime, ctime;     /* lock */
+	s32 cpid, lpid;		     /* lock */
 	const struct vm_ops *vm_ops; /* the memory file's */
 };
 
@@ -70,7 +70,7 @@ struct shm_info {
 static struct ipc_ids shm_ids;
 static u64 shm_max = SHM_SIZE_LIMIT; /* bytes in a segment */
 static u64 shm_all = SHM_SIZE_LIMIT; /* pages in all */
-static u64 shm_pages;                    /* shm_ids.mutex: what all segments may come to */
+static u64 shm_pages;		     /* shm_ids.mutex: what all segments may come to */
 
 static struct shm *shm_of(struct ipc_obj *o)
 {
@@ -220,7 +220,7 @@ static int shm_check(struct ipc_obj *o, void *arg)
 
 SYSCALL3(shmget, s32, key, u64, size, u32, flags)
 {
-	struct shm_args args = { key, size, flags };
+	struct shm_args args = {key, size, flags};
 
 	if (flags & SHM_HUGETLB)
 		return capable(CAP_IPC_LOCK) ? -ENOMEM : -EPERM; /* there are no huge pages */
@@ -332,7 +332,7 @@ SYSCALL1(shmdt, u64, addr)
 
 static long shm_stat(struct shm *s, void __user *buf)
 {
-	struct shmid64_ds ds = { .segsz = s->size };
+	struct shmid64_ds ds = {.segsz = s->size};
 
 	ipc_fill_perm(&s->obj, &ds.perm);
 	spin_lock(&s->lock);
@@ -403,8 +403,8 @@ static long shm_ctl_object(struct shm *s, u32 cmd, void __user *buf)
 
 static long shm_info(u32 cmd, void __user *buf)
 {
-	struct shminfo64 limits = { shm_max, 1, shm_ids.limit, shm_ids.limit, shm_all, { 0 } };
-	struct shm_info use = { 0 };
+	struct shminfo64 limits = {shm_max, 1, shm_ids.limit, shm_ids.limit, shm_all, {0}};
+	struct shm_info use = {0};
 	long top;
 
 	mutex_lock(&shm_ids.mutex);
@@ -447,16 +447,16 @@ static void show_segment(struct seq *s, struct ipc_obj *o)
 	struct shm *seg = container_of(o, struct shm, obj);
 
 	spin_lock(&seg->lock);
-	seq_printf(s, "%10d %10d  %4o %21lu %5d %5d  %5lu %5u %5u %5u %5u %10ld %10ld %10ld %21lu %21lu\n", o->key, o->id,
-		   o->mode, seg->size, seg->cpid, seg->lpid, seg->nattch, o->uid, o->gid, o->cuid, o->cgid, seg->atime,
-		   seg->dtime, seg->ctime, seg->file->inode->mapping.nr_pages << PAGE_SHIFT, 0ul);
+	seq_printf(s, "%10d %10d  %4o %21lu %5d %5d  %5lu %5u %5u %5u %5u %10ld %10ld %10ld %21lu %21lu\n", o->key,
+		   o->id, o->mode, seg->size, seg->cpid, seg->lpid, seg->nattch, o->uid, o->gid, o->cuid, o->cgid,
+		   seg->atime, seg->dtime, seg->ctime, seg->file->inode->mapping.nr_pages << PAGE_SHIFT, 0ul);
 	spin_unlock(&seg->lock);
 }
 
 static int show_segments(struct seq *s, void *arg)
 {
-	seq_printf(s, "%10s %10s perms %21s  cpid  lpid nattch   uid   gid  cuid  cgid %10s %10s %10s %21s %21s\n", "key", "shmid",
-		   "size", "atime", "dtime", "ctime", "rss", "swap");
+	seq_printf(s, "%10s %10s perms %21s  cpid  lpid nattch   uid   gid  cuid  cgid %10s %10s %10s %21s %21s\n",
+		   "key", "shmid", "size", "atime", "dtime", "ctime", "rss", "swap");
 	ipc_show_all(s, &shm_ids, show_segment);
 	return 0;
 }
@@ -464,9 +464,9 @@ static int show_segments(struct seq *s, void *arg)
 void shm_init(void)
 {
 	const struct ipc_limit limits[] = {
-		{ "sys/kernel/shmmax", &shm_max, sizeof(shm_max), ~0ull },
-		{ "sys/kernel/shmall", &shm_all, sizeof(shm_all), ~0ull },
-		{ "sys/kernel/shmmni", &shm_ids.limit, sizeof(shm_ids.limit), IPC_MAX },
+		{"sys/kernel/shmmax", &shm_max, sizeof(shm_max), ~0ull},
+		{"sys/kernel/shmall", &shm_all, sizeof(shm_all), ~0ull},
+		{"sys/kernel/shmmni", &shm_ids.limit, sizeof(shm_ids.limit), IPC_MAX},
 	};
 
 	ipc_ids_init(&shm_ids, SHMMNI, shm_free);

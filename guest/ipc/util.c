@@ -180,8 +180,13 @@ bool ipc_remove(struct ipc_ids *ids, struct ipc_obj *o)
 
 void ipc_fill_perm(const struct ipc_obj *o, struct ipc64_perm *p)
 {
-	*p = (struct ipc64_perm){ .key = o->key, .uid = o->uid, .gid = o->gid, .cuid = o->cuid, .cgid = o->cgid,
-				  .mode = o->mode, .seq = (u16)o->seq };
+	*p = (struct ipc64_perm){.key = o->key,
+				 .uid = o->uid,
+				 .gid = o->gid,
+				 .cuid = o->cuid,
+				 .cgid = o->cgid,
+				 .mode = o->mode,
+				 .seq = (u16)o->seq};
 }
 
 void ipc_set_perm(struct ipc_ids *ids, struct ipc_obj *o, const struct ipc64_perm *p)

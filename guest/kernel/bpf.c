@@ -182,7 +182,7 @@ static bool condition(uint16_t op, uint32_t a, uint32_t v)
 uint32_t bpf_run(const struct bpf_insn *prog, const void *data, size_t data_bytes)
 {
 	const struct bpf_insn *i;
-	uint32_t a = 0, x = 0, mem[SCRATCH_WORDS] = { 0 };
+	uint32_t a = 0, x = 0, mem[SCRATCH_WORDS] = {0};
 
 	for (i = prog;; i++) {
 		switch (i->code) {

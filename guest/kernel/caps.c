@@ -75,7 +75,7 @@ SYSCALL2(capget, struct user_cap_header __user *, uh, struct user_cap_data __use
 
 SYSCALL2(capset, struct user_cap_header __user *, uh, const struct user_cap_data __user *, udata)
 {
-	struct user_cap_data data[2] = { { 0 } };
+	struct user_cap_data data[2] = {{0}};
 	const struct cred *old = current->cred;
 	struct user_cap_header h;
 	u64 effective, permitted, inheritable;
@@ -105,7 +105,7 @@ SYSCALL2(capset, struct user_cap_header __user *, uh, const struct user_cap_data
 	new->cap_effective = effective;
 	new->cap_permitted = permitted;
 	new->cap_inheritable = inheritable;
-	new->cap_ambient &= permitted & inheritable;
+	new->cap_ambient &= permitted &inheritable;
 	cred_commit(new);
 	return 0;
 }
@@ -125,10 +125,10 @@ struct file_caps {
 
 static int file_caps_read(struct inode *inode, struct file_caps *fc)
 {
-	u32 raw[6] = { 0 };
+	u32 raw[6] = {0};
 	ssize_t n;
 
-	*fc = (struct file_caps){ 0 };
+	*fc = (struct file_caps){0};
 	if (!inode->ops || !inode->ops->getxattr)
 		return 0;
 	n = inode->ops->getxattr(inode, "security.capability", raw, sizeof(raw));
@@ -183,7 +183,7 @@ static void root_caps(const struct cred *new, struct file_caps *fc)
 int cred_exec(struct file *file, struct cred **out, bool *secure)
 {
 	const struct cred *old = current->cred;
-	struct file_caps fc = { 0 };
+	struct file_caps fc = {0};
 	struct cred *new = cred_prepare();
 	bool set_id = false, root_user;
 	int err;
@@ -198,13 +198,14 @@ int cred_exec(struct file *file, struct cred **out, bool *secure)
 		}
 		set_id = apply_set_id(new, file->inode);
 		if (!fc.present)
-			fc = (struct file_caps){ 0 };
+			fc = (struct file_caps){0};
 	}
-	root_user = !(new->securebits & SECURE_NOROOT) && (!new->uid || !new->euid);
+	root_user = !(new->securebits &SECURE_NOROOT) && (!new->uid || !new->euid);
 	root_caps(new, &fc);
 	if (set_id || fc.present)
 		new->cap_ambient = 0;
-	new->cap_permitted = (old->cap_inheritable & fc.inheritable) | (fc.permitted & old->cap_bset) | new->cap_ambient;
+	new->cap_permitted =
+		(old->cap_inheritable & fc.inheritable) | (fc.permitted & old->cap_bset) | new->cap_ambient;
 	new->cap_effective = fc.effective ? new->cap_permitted : new->cap_ambient;
 	/* A program that expects its capabilities must not run without them. */
 	if (fc.present && fc.effective && !root_user && (fc.permitted & ~new->cap_permitted)) {

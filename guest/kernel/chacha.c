@@ -23,7 +23,7 @@ void chacha20_block(const uint32_t key[CHACHA_KEY_WORDS], uint32_t counter, cons
 		    uint32_t out[CHACHA_BLOCK_WORDS])
 {
 	/* "expand 32-byte k" */
-	uint32_t in[16] = { 0x61707865, 0x3320646e, 0x79622d32, 0x6b206574 };
+	uint32_t in[16] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574};
 	unsigned int i;
 
 	for (i = 0; i < 8; i++)

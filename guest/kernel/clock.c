@@ -88,5 +88,5 @@ struct timespec64 current_time(void)
 {
 	u64 ns = ktime_real();
 
-	return (struct timespec64){ .tv_sec = (s64)(ns / NSEC_PER_SEC), .tv_nsec = (s64)(ns % NSEC_PER_SEC) };
+	return (struct timespec64){.tv_sec = (s64)(ns / NSEC_PER_SEC), .tv_nsec = (s64)(ns % NSEC_PER_SEC)};
 }

@@ -55,7 +55,7 @@ struct cpu_itimer {
 struct itimers {
 	struct process *process;
 	struct ktimer real;
-	ktime_t real_expiry;  /* 0: off */
+	ktime_t real_expiry; /* 0: off */
 	u64 real_interval;
 	struct ktimer sampler;
 	struct cpu_itimer virt, prof;

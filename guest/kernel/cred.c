@@ -206,8 +206,8 @@ struct cred *task_cred_get(struct task *t)
 /* A program that could not be spied on before must not become so by giving up rights, nor one that has just gained some. */
 static bool dumpable_changes(const struct cred *old, const struct cred *new)
 {
-	return old->euid != new->euid || old->egid != new->egid || old->fsuid != new->fsuid || old->fsgid != new->fsgid ||
-	       (new->cap_permitted & ~old->cap_permitted);
+	return old->euid != new->euid || old->egid != new->egid || old->fsuid != new->fsuid ||
+	       old->fsgid != new->fsgid || (new->cap_permitted & ~old->cap_permitted);
 }
 
 static void switch_user(struct cred *new, struct cred *old)

@@ -62,7 +62,7 @@ static void fixup_caps(struct cred *new, const struct cred *old)
 	if (new->securebits & SECURE_NO_SETUID_FIXUP)
 		return;
 	if (had_root && !has_root) {
-		if (!(new->securebits & SECURE_KEEP_CAPS)) {
+		if (!(new->securebits &SECURE_KEEP_CAPS)) {
 			new->cap_permitted = 0;
 			new->cap_effective = 0;
 		}
@@ -81,7 +81,7 @@ static void fixup_fs_caps(struct cred *new, const struct cred *old)
 	if (!old->fsuid && new->fsuid)
 		new->cap_effective &= ~CAP_FS_SET;
 	if (old->fsuid && !new->fsuid)
-		new->cap_effective |= new->cap_permitted & CAP_FS_SET;
+		new->cap_effective |= new->cap_permitted &CAP_FS_SET;
 }
 
 /* Takes over a new real id: 0 or -EAGAIN. */
@@ -212,7 +212,7 @@ SYSCALL2(setregid, kgid_t, rgid, kgid_t, egid)
 SYSCALL3(setresuid, kuid_t, r, kuid_t, e, kuid_t, s)
 {
 	const struct cred *old = current->cred;
-	const kuid_t ids[3] = { r, e, s };
+	const kuid_t ids[3] = {r, e, s};
 	struct cred *new = cred_prepare();
 	u32 i;
 
@@ -235,7 +235,7 @@ SYSCALL3(setresuid, kuid_t, r, kuid_t, e, kuid_t, s)
 SYSCALL3(setresgid, kgid_t, r, kgid_t, e, kgid_t, s)
 {
 	const struct cred *old = current->cred;
-	const kgid_t ids[3] = { r, e, s };
+	const kgid_t ids[3] = {r, e, s};
 	struct cred *new = cred_prepare();
 	u32 i;
 

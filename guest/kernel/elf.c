@@ -90,7 +90,8 @@ static u64 total_size(const struct image *im, u64 *lowest, u64 *align)
 
 		if (p->p_type != PT_LOAD)
 			continue;
-		if (p->p_filesz > p->p_memsz || p->p_vaddr + p->p_memsz < p->p_vaddr || p->p_vaddr + p->p_memsz > TASK_SIZE_MAX)
+		if (p->p_filesz > p->p_memsz || p->p_vaddr + p->p_memsz < p->p_vaddr ||
+		    p->p_vaddr + p->p_memsz > TASK_SIZE_MAX)
 			return 0;
 		if (!(p->p_align & (p->p_align - 1)) && p->p_align > *align && p->p_align <= (1ull << 30))
 			*align = p->p_align;
@@ -103,7 +104,8 @@ static u64 total_size(const struct image *im, u64 *lowest, u64 *align)
 
 static u32 segment_prot(const struct elf_phdr *p)
 {
-	return (p->p_flags & PF_R ? PROT_READ : 0) | (p->p_flags & PF_W ? PROT_WRITE : 0) | (p->p_flags & PF_X ? PROT_EXEC : 0);
+	return (p->p_flags & PF_R ? PROT_READ : 0) | (p->p_flags & PF_W ? PROT_WRITE : 0) |
+	       (p->p_flags & PF_X ? PROT_EXEC : 0);
 }
 
 static int zero_range(struct mm *mm, u64 addr, u64 len)
@@ -250,7 +252,7 @@ static int open_interpreter(const struct image *im, struct image *interp)
 struct stack_builder {
 	struct exec *e;
 	struct mm *mm;
-	u64 *table;  /* argc, argv, 0, envp, 0, auxv */
+	u64 *table; /* argc, argv, 0, envp, 0, auxv */
 	u32 n;
 };
 
@@ -258,7 +260,8 @@ static int put_strings(struct mm *mm, u64 at, const struct argpages *a, size_t f
 {
 	for (size_t off = from; off < a->len;) {
 		size_t n = MIN(a->len - off, PAGE_SIZE - off % PAGE_SIZE);
-		ssize_t done = access_process_vm(mm, at + (off - from), a->page[off / PAGE_SIZE] + off % PAGE_SIZE, n, true, true);
+		ssize_t done = access_process_vm(mm, at + (off - from), a->page[off / PAGE_SIZE] + off % PAGE_SIZE, n,
+						 true, true);
 
 		if (done != (ssize_t)n)
 			return done < 0 ? (int)done : -E2BIG;
@@ -379,7 +382,7 @@ static int write_strings(struct stack_builder *b, const struct string_layout *l,
 static int build_stack(struct exec *e, const struct image *im, u64 base)
 {
 	static const char platform[] = "x86_64";
-	struct stack_builder b = { .e = e, .mm = e->mm };
+	struct stack_builder b = {.e = e, .mm = e->mm};
 	struct string_layout l;
 	u64 top = user_limits.hi_end, strings, random, table, small;
 	u8 random_data[16];
@@ -468,7 +471,7 @@ static int load_both(struct exec *e, struct image *im, struct image *interp)
 
 int elf_load(struct exec *e)
 {
-	struct image im = { .file = e->file }, interp = { 0 };
+	struct image im = {.file = e->file}, interp = {0};
 	int err;
 
 	memcpy(&im.eh, e->head, sizeof(im.eh));

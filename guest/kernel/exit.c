@@ -74,7 +74,8 @@ static void end_sandbox(u32 status)
 
 	while (for_each_process_do(is_other, NULL) && ktime_mono() < limit) {
 		for_each_process_do(kill_other, NULL);
-		wait_event_until(&init_process->wait_child, !for_each_process_do(is_other, NULL), MIN(limit, ktime_mono() + NSEC_PER_SEC / 10));
+		wait_event_until(&init_process->wait_child, !for_each_process_do(is_other, NULL),
+				 MIN(limit, ktime_mono() + NSEC_PER_SEC / 10));
 	}
 	sync_all();
 	pr_debug("%llu system calls\n", (unsigned long long)account_syscalls());

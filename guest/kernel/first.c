@@ -108,7 +108,7 @@ static void set_limits(void)
 			continue;
 		soft = strtoull(end + 1, &end, 10);
 		hard = *end == ':' ? strtoull(end + 1, &end, 10) : soft;
-		current->process->rlim[num] = (struct rlimit){ soft, hard };
+		current->process->rlim[num] = (struct rlimit){soft, hard};
 	}
 	itimers_new_process(current->process);
 }

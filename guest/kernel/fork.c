@@ -58,7 +58,7 @@ void sched_init(void)
 	strscpy(boot_idle.comm, "idle/0", TASK_COMM_LEN);
 	kernel_process.pid = &kernel_pid;
 	for (u32 i = 0; i < RLIM_NLIMITS; i++)
-		kernel_process.rlim[i] = (struct rlimit){ RLIM_INFINITY, RLIM_INFINITY };
+		kernel_process.rlim[i] = (struct rlimit){RLIM_INFINITY, RLIM_INFINITY};
 	boot_cpu.self = &boot_cpu;
 	sched_clock_init();
 	sched_cpu_init(&boot_cpu, &boot_idle);
@@ -204,22 +204,22 @@ struct task *kthread_run(const char *name, void (*fn)(void *arg), void *arg)
 /* ---- the first program ---- */
 
 static const struct rlimit first_limits[RLIM_NLIMITS] = {
-	[RLIMIT_CPU] = { RLIM_INFINITY, RLIM_INFINITY },
-	[RLIMIT_FSIZE] = { RLIM_INFINITY, RLIM_INFINITY },
-	[RLIMIT_DATA] = { RLIM_INFINITY, RLIM_INFINITY },
-	[RLIMIT_STACK] = { 8ull << 20, RLIM_INFINITY },
-	[RLIMIT_CORE] = { 0, RLIM_INFINITY },
-	[RLIMIT_RSS] = { RLIM_INFINITY, RLIM_INFINITY },
-	[RLIMIT_NPROC] = { RLIM_INFINITY, RLIM_INFINITY },
-	[RLIMIT_NOFILE] = { 1024, 1048576 },
-	[RLIMIT_MEMLOCK] = { 8ull << 20, 8ull << 20 },
-	[RLIMIT_AS] = { RLIM_INFINITY, RLIM_INFINITY },
-	[RLIMIT_LOCKS] = { RLIM_INFINITY, RLIM_INFINITY },
-	[RLIMIT_SIGPENDING] = { 32768, 32768 },
-	[RLIMIT_MSGQUEUE] = { 819200, 819200 },
-	[RLIMIT_NICE] = { 0, 0 },
-	[RLIMIT_RTPRIO] = { 0, 0 },
-	[RLIMIT_RTTIME] = { RLIM_INFINITY, RLIM_INFINITY },
+	[RLIMIT_CPU] = {RLIM_INFINITY, RLIM_INFINITY},
+	[RLIMIT_FSIZE] = {RLIM_INFINITY, RLIM_INFINITY},
+	[RLIMIT_DATA] = {RLIM_INFINITY, RLIM_INFINITY},
+	[RLIMIT_STACK] = {8ull << 20, RLIM_INFINITY},
+	[RLIMIT_CORE] = {0, RLIM_INFINITY},
+	[RLIMIT_RSS] = {RLIM_INFINITY, RLIM_INFINITY},
+	[RLIMIT_NPROC] = {RLIM_INFINITY, RLIM_INFINITY},
+	[RLIMIT_NOFILE] = {1024, 1048576},
+	[RLIMIT_MEMLOCK] = {8ull << 20, 8ull << 20},
+	[RLIMIT_AS] = {RLIM_INFINITY, RLIM_INFINITY},
+	[RLIMIT_LOCKS] = {RLIM_INFINITY, RLIM_INFINITY},
+	[RLIMIT_SIGPENDING] = {32768, 32768},
+	[RLIMIT_MSGQUEUE] = {819200, 819200},
+	[RLIMIT_NICE] = {0, 0},
+	[RLIMIT_RTPRIO] = {0, 0},
+	[RLIMIT_RTTIME] = {RLIM_INFINITY, RLIM_INFINITY},
 };
 
 struct task *first_task_new(void (*fn)(void *arg))
@@ -338,7 +338,7 @@ static int copy_sighand(struct task *t, u64 flags)
 	if (flags & CLONE_CLEAR_SIGHAND) {
 		for (u32 i = 0; i < NSIG; i++) {
 			if (t->sighand->action[i].handler != SIG_IGN)
-				t->sighand->action[i] = (struct k_sigaction){ .handler = SIG_DFL };
+				t->sighand->action[i] = (struct k_sigaction){.handler = SIG_DFL};
 		}
 	}
 	return 0;
@@ -640,14 +640,14 @@ void schedule_tail(struct task *prev)
 
 SYSCALL0(fork)
 {
-	struct kernel_clone_args a = { .exit_signal = SIGCHLD };
+	struct kernel_clone_args a = {.exit_signal = SIGCHLD};
 
 	return kernel_clone(&a);
 }
 
 SYSCALL0(vfork)
 {
-	struct kernel_clone_args a = { .flags = CLONE_VFORK | CLONE_VM, .exit_signal = SIGCHLD };
+	struct kernel_clone_args a = {.flags = CLONE_VFORK | CLONE_VM, .exit_signal = SIGCHLD};
 
 	return kernel_clone(&a);
 }
@@ -705,7 +705,7 @@ static int copy_clone_args(struct clone_args *ca, const void __user *uargs, size
 
 SYSCALL2(clone3, const void __user *, uargs, size_t, size)
 {
-	struct kernel_clone_args a = { 0 };
+	struct kernel_clone_args a = {0};
 	struct clone_args ca;
 	s32 set_tid;
 	int err = copy_clone_args(&ca, uargs, size);

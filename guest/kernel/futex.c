@@ -38,7 +38,7 @@ ktime_t futex_deadline(u64 ns, bool realtime)
 
 int futex_wait_on(u64 uaddr, bool shared, u32 val, ktime_t deadline, u32 bitset)
 {
-	struct futex_q q = { .bitset = bitset };
+	struct futex_q q = {.bitset = bitset};
 	struct futex_bucket *b;
 	u32 cur;
 	int err;
@@ -91,7 +91,7 @@ static int wake_some(struct futex_bucket *b, const struct futex_key *key, u32 n,
 
 int futex_wake_up(u64 uaddr, bool shared, u32 n, u32 bitset)
 {
-	struct futex_wakes w = { .n = 0 };
+	struct futex_wakes w = {.n = 0};
 	struct futex_bucket *b;
 	struct futex_key key;
 	int ret;
@@ -135,7 +135,7 @@ static void requeue_one(struct futex_q *q, struct futex_bucket *from, struct fut
 
 int futex_requeue_to(u64 from, bool from_shared, u64 to, bool to_shared, u32 n_wake, u32 n_requeue, const u32 *cmpval)
 {
-	struct futex_wakes w = { .n = 0 };
+	struct futex_wakes w = {.n = 0};
 	struct futex_bucket *b1, *b2;
 	struct futex_key k1, k2;
 	struct futex_q *q, *next;
@@ -270,7 +270,7 @@ static int op_user(u64 uaddr, u32 encoded, u32 arg, u32 *old)
 
 static int futex_wake_op(u64 uaddr1, u64 uaddr2, bool shared, u32 n1, u32 n2, u32 encoded)
 {
-	struct futex_wakes w = { .n = 0 };
+	struct futex_wakes w = {.n = 0};
 	struct futex_bucket *b1, *b2;
 	struct futex_key k1, k2;
 	u32 arg, cmp, old;

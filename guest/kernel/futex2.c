@@ -81,7 +81,7 @@ static int queue_all(const struct futex_waitv *wv, struct futex_q *qs, u32 n, u6
 
 	*fault = 0;
 	for (i = 0; i < n; i++) {
-		qs[i] = (struct futex_q){ .bitset = FUTEX_BITSET_ANY };
+		qs[i] = (struct futex_q){.bitset = FUTEX_BITSET_ANY};
 		err = futex_key_get(wv[i].uaddr, flags_shared(wv[i].flags), &qs[i].key);
 		if (err)
 			goto undo;
@@ -166,8 +166,8 @@ static int waitv_check(const struct futex_waitv *wv, u32 n)
 	return 0;
 }
 
-SYSCALL5(futex_waitv, const struct futex_waitv __user *, uwaiters, u32, n, u32, flags,
-	 const struct timespec64 __user *, uts, s32, clock)
+SYSCALL5(futex_waitv, const struct futex_waitv __user *, uwaiters, u32, n, u32, flags, const struct timespec64 __user *,
+	 uts, s32, clock)
 {
 	struct futex_waitv *wv;
 	struct futex_q *qs;

@@ -74,7 +74,7 @@ int futex_key_get(u64 uaddr, bool shared, struct futex_key *key)
 		return -EINVAL;
 	if (uaddr >= USER_ADDR_MAX) /* a private futex is a name: its word need not be there */
 		return -EFAULT;
-	*key = (struct futex_key){ 0 };
+	*key = (struct futex_key){0};
 	if (shared)
 		return shared_key(uaddr, key);
 	key->mm = current->mm;

@@ -33,22 +33,22 @@ struct futex_bucket {
 
 /* A PI futex with waiters. Lives as long as somebody waits. */
 struct pi_state {
-	struct futex_key key;        /* immutable; the waiters hold the references */
-	struct task *owner;          /* bucket and pi_lock: reference */
-	struct pi_state *next;       /* pi_lock: owner->pi_owned */
-	u32 waiters;                 /* bucket */
-	bool handed;                 /* bucket: @owner has it because the last one died, and has not written the word yet */
+	struct futex_key key;  /* immutable; the waiters hold the references */
+	struct task *owner;    /* bucket and pi_lock: reference */
+	struct pi_state *next; /* pi_lock: owner->pi_owned */
+	u32 waiters;	       /* bucket */
+	bool handed;	       /* bucket: @owner has it because the last one died, and has not written the word yet */
 };
 
 /* Somebody who waits; on the waiter's stack. */
 struct futex_q {
-	struct list_head link;       /* bucket */
+	struct list_head link;	     /* bucket */
 	struct futex_bucket *bucket; /* NULL once woken; changes (requeue) only under both locks */
 	struct task *task;
-	int prio;                    /* real-time priority when it queued, 0: none */
-	struct futex_key key;        /* bucket */
+	int prio;	      /* real-time priority when it queued, 0: none */
+	struct futex_key key; /* bucket */
 	u32 bitset;
-	struct pi_state *pi;         /* NULL: an ordinary waiter */
+	struct pi_state *pi; /* NULL: an ordinary waiter */
 };
 
 /* Tasks to wake when the locks are dropped. */

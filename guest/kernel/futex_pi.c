@@ -239,7 +239,7 @@ static int pi_sleep(u64 uaddr, struct futex_q *q, struct futex_bucket *b, ktime_
 
 int futex_lock_pi(u64 uaddr, bool shared, ktime_t deadline, bool try)
 {
-	struct futex_q q = { .bitset = FUTEX_BITSET_ANY };
+	struct futex_q q = {.bitset = FUTEX_BITSET_ANY};
 	struct pi_state *fresh = kzalloc(sizeof(*fresh));
 	struct futex_bucket *b;
 	int ret;
@@ -312,7 +312,7 @@ static int unlock_locked(u64 uaddr, struct futex_bucket *b, const struct futex_k
 
 int futex_unlock_pi(u64 uaddr, bool shared)
 {
-	struct futex_wakes w = { .n = 0 };
+	struct futex_wakes w = {.n = 0};
 	struct pi_state *gone = NULL;
 	struct futex_bucket *b;
 	struct futex_key key;

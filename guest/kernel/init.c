@@ -19,27 +19,27 @@
 
 void gk_init(struct um_boot *b)
 {
-	arch_boot_init(b);    /* from here on hypercalls and printk work */
+	arch_boot_init(b); /* from here on hypercalls and printk work */
 	gk_quiet = b->features & UM_FEAT_QUIET;
 	gk_debug = config_get("debug");
 	pr_info("Penumbra on %u vCPUs, %llu MB\n", b->ncpus, (unsigned long long)(b->ram_bytes >> 20));
-	clock_init();         /* the scheduler reads it */
+	clock_init(); /* the scheduler reads it */
 	gk_klog = true;
-	sched_init();         /* this context becomes vCPU 0's idle task; events may come from here on */
+	sched_init(); /* this context becomes vCPU 0's idle task; events may come from here on */
 	page_alloc_init();
 	slab_init();
-	fpu_init();           /* needs slabs, as does all that follows */
+	fpu_init(); /* needs slabs, as does all that follows */
 	random_init();
 	pid_init();
 	fork_init();
 	futex_init();
 	uname_init();
 	mm_init();
-	pagecache_init();     /* starts a kernel task */
+	pagecache_init(); /* starts a kernel task */
 	direct_init();
 	vdso_init();
 
-	vfs_init();           /* a root file system in memory: tasks need a root and a current directory */
+	vfs_init(); /* a root file system in memory: tasks need a root and a current directory */
 	pipe_init();
 	epoll_init();
 	inotify_init();
@@ -55,7 +55,7 @@ void gk_init(struct um_boot *b)
 	net_init();
 
 	strace_init();
-	smp_init();           /* the other vCPUs: they steal what there is to do */
+	smp_init(); /* the other vCPUs: they steal what there is to do */
 	start_first_program();
 	cpu_idle();
 }

@@ -214,11 +214,11 @@ static struct itimer_value itimer_read(struct process *p, int which)
 	struct cpu_itimer *ci;
 
 	if (!it)
-		return (struct itimer_value){ 0, 0 };
+		return (struct itimer_value){0, 0};
 	if (which == ITIMER_REAL)
-		return (struct itimer_value){ it->real_interval, left_of(it->real_expiry, ktime_mono()) };
+		return (struct itimer_value){it->real_interval, left_of(it->real_expiry, ktime_mono())};
 	ci = cpu_itimer_of(it, which);
-	return (struct itimer_value){ ci->interval, ci->expiry ? left_of(ci->expiry, cpu_used(p, which)) : 0 };
+	return (struct itimer_value){ci->interval, ci->expiry ? left_of(ci->expiry, cpu_used(p, which)) : 0};
 }
 
 /* siglock held. */
@@ -253,20 +253,20 @@ static int timeval_ns(const struct timeval64 *tv, u64 *ns)
 {
 	if (tv->tv_sec < 0 || (u64)tv->tv_usec >= 1000000)
 		return -EINVAL;
-	*ns = (u64)tv->tv_sec >= KTIME_MAX / NSEC_PER_SEC ?
-		      KTIME_MAX / 4 :
-		      (u64)tv->tv_sec * NSEC_PER_SEC + (u64)tv->tv_usec * NSEC_PER_USEC;
+	*ns = (u64)tv->tv_sec >= KTIME_MAX / NSEC_PER_SEC
+		      ? KTIME_MAX / 4
+		      : (u64)tv->tv_sec * NSEC_PER_SEC + (u64)tv->tv_usec * NSEC_PER_USEC;
 	return 0;
 }
 
 static struct timeval64 ns_timeval(u64 ns)
 {
-	return (struct timeval64){ (s64)(ns / NSEC_PER_SEC), (s64)(ns % NSEC_PER_SEC / NSEC_PER_USEC) };
+	return (struct timeval64){(s64)(ns / NSEC_PER_SEC), (s64)(ns % NSEC_PER_SEC / NSEC_PER_USEC)};
 }
 
 static int itimer_to_user(struct user_itimerval __user *uv, const struct itimer_value *v)
 {
-	struct user_itimerval u = { ns_timeval(v->interval), ns_timeval(v->value) };
+	struct user_itimerval u = {ns_timeval(v->interval), ns_timeval(v->value)};
 
 	return copy_to_user(uv, &u, sizeof(u));
 }
@@ -287,7 +287,7 @@ SYSCALL2(getitimer, int, which, struct user_itimerval __user *, uv)
 SYSCALL3(setitimer, int, which, const struct user_itimerval __user *, unew, struct user_itimerval __user *, uold)
 {
 	struct process *p = current->process;
-	struct itimer_value v = { 0, 0 }, old;
+	struct itimer_value v = {0, 0}, old;
 	struct user_itimerval u;
 	int err;
 
@@ -311,7 +311,7 @@ SYSCALL3(setitimer, int, which, const struct user_itimerval __user *, unew, stru
 SYSCALL1(alarm, u32, seconds)
 {
 	struct process *p = current->process;
-	struct itimer_value v = { 0, seconds * NSEC_PER_SEC }, old;
+	struct itimer_value v = {0, seconds * NSEC_PER_SEC}, old;
 
 	spin_lock(&p->siglock);
 	old = itimer_read(p, ITIMER_REAL);

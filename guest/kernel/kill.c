@@ -111,7 +111,7 @@ static int broadcast_one(struct process *p, void *arg)
 
 static int signal_everyone(int sig, const struct siginfo *info)
 {
-	struct broadcast b = { .sig = sig, .info = info };
+	struct broadcast b = {.sig = sig, .info = info};
 
 	for_each_process_do(broadcast_one, &b);
 	return b.candidates ? b.ret : -ESRCH;

@@ -25,7 +25,7 @@
 
 static spinlock_t klog_lock;
 static char ring[LOG_BUFFER_BYTES]; /* klog_lock */
-static u64 head, cleared;           /* klog_lock: bytes ever written; what was cleared of them */
+static u64 head, cleared;	    /* klog_lock: bytes ever written; what was cleared of them */
 
 static void put(const char *s, size_t n)
 {

@@ -48,7 +48,8 @@ static int wait_for_grant(spinlock_t *lock, struct list_head *waiters, struct lo
 		set_current_state(state);
 		if (w->granted)
 			break;
-		if ((state == TASK_INTERRUPTIBLE && signal_pending()) || (state == TASK_KILLABLE && fatal_signal_pending())) {
+		if ((state == TASK_INTERRUPTIBLE && signal_pending()) ||
+		    (state == TASK_KILLABLE && fatal_signal_pending())) {
 			list_del(&w->link);
 			err = -EINTR;
 			break;
@@ -80,7 +81,7 @@ void mutex_init(struct mutex *m)
 
 static int mutex_lock_state(struct mutex *m, u32 state)
 {
-	struct lock_waiter w = { .task = current };
+	struct lock_waiter w = {.task = current};
 	int err = 0;
 
 	spin_lock(&m->lock);
@@ -166,7 +167,7 @@ static void rwsem_grant(struct rwsem *s)
 
 void down_read(struct rwsem *s)
 {
-	struct lock_waiter w = { .task = current };
+	struct lock_waiter w = {.task = current};
 
 	spin_lock(&s->lock);
 	if (s->count >= 0 && list_empty(&s->waiters))
@@ -198,7 +199,7 @@ void up_read(struct rwsem *s)
 
 static int down_write_state(struct rwsem *s, u32 state)
 {
-	struct lock_waiter w = { .task = current, .write = true };
+	struct lock_waiter w = {.task = current, .write = true};
 	int err = 0;
 
 	spin_lock(&s->lock);

@@ -114,8 +114,8 @@ static long sleep_on_cpu_clock(const struct cpu_clock *c, int flags, u64 ns, str
 	return -EINTR;
 }
 
-SYSCALL4(clock_nanosleep, s32, clock, int, flags, const struct timespec64 __user *, uts,
-	 struct timespec64 __user *, urem)
+SYSCALL4(clock_nanosleep, s32, clock, int, flags, const struct timespec64 __user *, uts, struct timespec64 __user *,
+	 urem)
 {
 	struct cpu_clock c;
 	u64 ns, now;

@@ -14,7 +14,7 @@
 
 static spinlock_t pid_lock;
 static struct rb_root pid_tree; /* pid_lock */
-static s32 last_pid;            /* pid_lock */
+static s32 last_pid;		/* pid_lock */
 static struct slab_cache *pid_cache;
 
 u32 sysctl_pid_max = PID_MAX;

@@ -31,13 +31,13 @@ struct posix_timers {
 	struct list_head table[TABLE_SIZE]; /* siglock */
 	s32 next_id;
 	bool wrapped; /* else no number from next_id on was ever used */
-	u32 nr_cpu; /* armed ones on CPU clocks */
+	u32 nr_cpu;   /* armed ones on CPU clocks */
 };
 
 struct posix_timer {
 	struct list_head link;
 	struct process *process;
-	struct task *target;   /* SIGEV_THREAD_ID: reference; else NULL */
+	struct task *target; /* SIGEV_THREAD_ID: reference; else NULL */
 	struct sigqueue *q;
 	struct ktimer ktimer;
 	s32 id;
@@ -45,10 +45,10 @@ struct posix_timer {
 	bool on_cpu_clock, dead;
 	struct cpu_clock cpu;
 	s32 notify;
-	bool realtime;         /* expiry is a CLOCK_REALTIME or TAI time, else monotonic (or CPU time) */
-	u64 expiry, interval;  /* ns; expiry 0: disarmed */
-	u64 overrun;           /* since the signal that is pending was sent */
-	s32 overrun_last;      /* of the last signal taken */
+	bool realtime;	      /* expiry is a CLOCK_REALTIME or TAI time, else monotonic (or CPU time) */
+	u64 expiry, interval; /* ns; expiry 0: disarmed */
+	u64 overrun;	      /* since the signal that is pending was sent */
+	s32 overrun_last;     /* of the last signal taken */
 };
 
 /* ---- table ---- */
@@ -312,7 +312,7 @@ static void timer_unpublish(struct process *p, struct posix_timer *pt)
 
 SYSCALL3(timer_create, s32, clock, const struct user_sigevent __user *, uev, s32 __user *, uid)
 {
-	struct user_sigevent ev = { .notify = SIGEV_SIGNAL, .signo = SIGALRM };
+	struct user_sigevent ev = {.notify = SIGEV_SIGNAL, .signo = SIGALRM};
 	struct process *p = current->process;
 	struct posix_timers *fresh;
 	struct posix_timer *pt = kzalloc(sizeof(*pt));
@@ -434,7 +434,7 @@ struct user_itimerspec {
 /* siglock held. */
 static struct timer_value timer_read(struct posix_timer *pt)
 {
-	struct timer_value v = { .interval = pt->interval };
+	struct timer_value v = {.interval = pt->interval};
 	u64 now;
 
 	if (!pt->expiry)
@@ -473,7 +473,7 @@ static void timer_write(struct posix_timer *pt, int flags, const struct timer_va
 
 static int timer_to_user(struct user_itimerspec __user *us, const struct timer_value *v)
 {
-	struct user_itimerspec s = { ns_timespec(v->interval), ns_timespec(v->value) };
+	struct user_itimerspec s = {ns_timespec(v->interval), ns_timespec(v->value)};
 
 	return copy_to_user(us, &s, sizeof(s));
 }
@@ -483,7 +483,7 @@ SYSCALL4(timer_settime, s32, id, int, flags, const struct user_itimerspec __user
 {
 	struct process *p = current->process;
 	struct user_itimerspec s;
-	struct timer_value v, old = { 0, 0 };
+	struct timer_value v, old = {0, 0};
 	struct posix_timer *pt;
 
 	if (!unew)
@@ -509,7 +509,7 @@ SYSCALL4(timer_settime, s32, id, int, flags, const struct user_itimerspec __user
 SYSCALL2(timer_gettime, s32, id, struct user_itimerspec __user *, us)
 {
 	struct process *p = current->process;
-	struct timer_value v = { 0, 0 };
+	struct timer_value v = {0, 0};
 	struct posix_timer *pt;
 
 	spin_lock(&p->siglock);

@@ -12,7 +12,7 @@
 
 struct prio_op {
 	void (*visit)(struct task *t, struct prio_op *op); /* under task_lock */
-	int value;                                         /* nice or I/O priority to set */
+	int value;					   /* nice or I/O priority to set */
 	kuid_t uid;
 	int ret; /* what the call gives: best of all, or the error */
 };
@@ -115,14 +115,14 @@ static long priority(int which, s32 who, struct prio_op *op)
 
 SYSCALL3(setpriority, int, which, s32, who, int, nice)
 {
-	struct prio_op op = { .visit = visit_set_nice, .value = nice < NICE_MIN ? NICE_MIN : MIN(nice, NICE_MAX) };
+	struct prio_op op = {.visit = visit_set_nice, .value = nice < NICE_MIN ? NICE_MIN : MIN(nice, NICE_MAX)};
 
 	return priority(which, who, &op);
 }
 
 SYSCALL2(getpriority, int, which, s32, who)
 {
-	struct prio_op op = { .visit = visit_get_nice };
+	struct prio_op op = {.visit = visit_get_nice};
 
 	return priority(which, who, &op);
 }
@@ -172,7 +172,7 @@ static int check_ioprio(int value)
 
 SYSCALL3(ioprio_set, int, which, s32, who, int, value)
 {
-	struct prio_op op = { .visit = visit_set_ioprio, .value = value };
+	struct prio_op op = {.visit = visit_set_ioprio, .value = value};
 	const int err = check_ioprio(value);
 
 	return err ? err : priority(IOPRIO_WHO(which), who, &op);
@@ -180,7 +180,7 @@ SYSCALL3(ioprio_set, int, which, s32, who, int, value)
 
 SYSCALL2(ioprio_get, int, which, s32, who)
 {
-	struct prio_op op = { .visit = visit_get_ioprio };
+	struct prio_op op = {.visit = visit_get_ioprio};
 
 	return priority(IOPRIO_WHO(which), who, &op);
 }

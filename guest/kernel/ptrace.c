@@ -93,7 +93,7 @@ static void use_original_text(struct task *t)
 static long attach(struct task *t, bool seize, u64 addr, u64 options)
 {
 	struct process *p = t->process;
-	struct siginfo info = { .si_signo = SIGSTOP, .si_code = SI_KERNEL };
+	struct siginfo info = {.si_signo = SIGSTOP, .si_code = SI_KERNEL};
 	int err;
 
 	if (seize && (addr || (options & ~(u64)PTRACE_O_MASK)))
@@ -156,9 +156,9 @@ static long interrupt(struct task *t)
 /* siglock held. How the tracee goes on. */
 static void set_mode(struct task *t, struct ptrace_state *ps, u64 request)
 {
-	ps->mode = request == PTRACE_SYSCALL ? PTRACE_RUN_SYSCALL :
-		   request == PTRACE_SYSEMU  ? PTRACE_RUN_SYSEMU :
-					       PTRACE_RUN;
+	ps->mode = request == PTRACE_SYSCALL  ? PTRACE_RUN_SYSCALL
+		   : request == PTRACE_SYSEMU ? PTRACE_RUN_SYSEMU
+					      : PTRACE_RUN;
 	if (ps->mode == PTRACE_RUN)
 		atomic_and(&t->work, ~(u64)WORK_TRACE_SYSCALL);
 	else

@@ -19,23 +19,23 @@ enum ptrace_syscall_stop { SYSCALL_STOP_NONE, SYSCALL_STOP_ENTRY, SYSCALL_STOP_E
  */
 struct ptrace_state {
 	struct ptrace_state *next; /* task_lock */
-	struct process *tracer;    /* task_lock; lives as long as this is in its list */
-	struct task *task;         /* immutable: reference */
+	struct process *tracer;	   /* task_lock; lives as long as this is in its list */
+	struct task *task;	   /* immutable: reference */
 	s32 tid;
-	bool dead;                 /* task_lock: it has ended with @exit_status */
+	bool dead; /* task_lock: it has ended with @exit_status */
 	u32 exit_status;
 	bool seized;
 
 	/* siglock of the tracee */
 	u32 options;
 	enum ptrace_mode mode;
-	bool stepping;             /* the trap flag is ours */
-	bool stopped;              /* waits in a ptrace stop */
-	bool reported;             /* wait has told of it */
-	u32 stop_code;             /* signal, event << 8 */
-	s32 stop_why;              /* CLD_TRAPPED or CLD_STOPPED */
+	bool stepping; /* the trap flag is ours */
+	bool stopped;  /* waits in a ptrace stop */
+	bool reported; /* wait has told of it */
+	u32 stop_code; /* signal, event << 8 */
+	s32 stop_why;  /* CLD_TRAPPED or CLD_STOPPED */
 	u64 message;
-	struct siginfo *info;      /* of this stop, on the tracee's stack; or NULL */
+	struct siginfo *info; /* of this stop, on the tracee's stack; or NULL */
 	enum ptrace_syscall_stop syscall_stop;
 	u32 seccomp_data;
 };

@@ -28,7 +28,7 @@ _Static_assert(sizeof(struct user_regs) == 27 * 8, "user_regs_struct");
 #define NT_PRFPREG 2
 #define NT_X86_XSTATE 0x202
 #define FXSAVE_BYTES 512
-#define XSAVE_SW_XCR0 464    /* within the FXSAVE image: what software may use; debuggers expect XCR0 there */
+#define XSAVE_SW_XCR0 464 /* within the FXSAVE image: what software may use; debuggers expect XCR0 there */
 #define XSAVE_HEADER 512
 #define XSAVE_HEADER_BYTES 64
 #define FCW_DEFAULT 0x37f
@@ -287,8 +287,8 @@ long ptrace_syscall_info(struct task *t, const struct ptrace_state *ps, u64 size
 		i.entry.args[4] = regs->r8;
 		i.entry.args[5] = regs->r9;
 		i.entry.ret_data = ps->seccomp_data;
-		n = ps->syscall_stop == SYSCALL_STOP_ENTRY ? offsetof(struct user_syscall_info, entry.ret_data) :
-							     offsetof(struct user_syscall_info, entry.ret_data) + 4;
+		n = ps->syscall_stop == SYSCALL_STOP_ENTRY ? offsetof(struct user_syscall_info, entry.ret_data)
+							   : offsetof(struct user_syscall_info, entry.ret_data) + 4;
 		break;
 	case SYSCALL_STOP_EXIT:
 		i.exit.rval = (s64)regs->rax;

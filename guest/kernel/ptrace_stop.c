@@ -114,7 +114,7 @@ int ptrace_signal(int sig, struct siginfo *info)
 
 	if (!current->ptrace && !new)
 		return 0;
-	if (new != sig && new) {
+	if (new != sig &&new) {
 		own_info(info, new, SI_USER);
 		if (current->ptrace) {
 			info->rt.pid = current->ptrace->tracer->pid->nr;
@@ -122,7 +122,7 @@ int ptrace_signal(int sig, struct siginfo *info)
 		}
 	}
 	/* It may be blocked: then it waits like any other. */
-	if (new && sigset_has(current->blocked, new)) {
+	if (new &&sigset_has(current->blocked, new)) {
 		send_signal_locked(new, info, current, false, false);
 		return 0;
 	}

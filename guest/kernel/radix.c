@@ -98,7 +98,7 @@ static void prune(struct radix_tree *t, struct radix_node **path, u64 index)
 
 int radix_insert(struct radix_tree *t, u64 index, void *item)
 {
-	struct radix_node *path[MAX_HEIGHT] = { NULL }, *n;
+	struct radix_node *path[MAX_HEIGHT] = {NULL}, *n;
 	int err = grow(t, index);
 	u32 level;
 

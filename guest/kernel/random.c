@@ -23,7 +23,7 @@ struct rng {
 	bool seeded;
 };
 
-static struct rng base;          /* base_lock */
+static struct rng base; /* base_lock */
 static spinlock_t base_lock;
 static struct rng per_cpu[MAX_CPUS]; /* its vCPU only */
 
@@ -39,7 +39,7 @@ static u64 rdtsc(void)
 static void rng_draw(struct rng *rng, u32 domain, u32 key[CHACHA_KEY_WORDS])
 {
 	u64 tsc = rdtsc();
-	const u32 nonce[3] = { (u32)tsc, (u32)(tsc >> 32), domain };
+	const u32 nonce[3] = {(u32)tsc, (u32)(tsc >> 32), domain};
 	u32 block[CHACHA_BLOCK_WORDS];
 
 	chacha20_block(rng->key, 0, nonce, block);
@@ -96,7 +96,7 @@ static void stream_next(struct stream *s, u32 block[CHACHA_BLOCK_WORDS])
 
 void random_bytes(void *buf, size_t n)
 {
-	struct stream s = { .counter = 0 };
+	struct stream s = {.counter = 0};
 	u32 block[CHACHA_BLOCK_WORDS];
 	char *p = buf;
 	size_t part;

@@ -15,9 +15,9 @@ static int limit_change(struct process *p, u32 res, const struct rlimit *new, st
 	bool privileged = capable(CAP_SYS_RESOURCE);
 	int err = 0;
 
-	if (new && new->cur > new->max)
+	if (new &&new->cur > new->max)
 		return -EINVAL;
-	if (new && res == RLIMIT_NOFILE && new->max > NR_OPEN_MAX)
+	if (new &&res == RLIMIT_NOFILE &&new->max > NR_OPEN_MAX)
 		return -EPERM;
 	spin_lock(&p->siglock);
 	*old = p->rlim[res];

@@ -61,7 +61,7 @@ static int fix_up(struct pt_regs *regs)
 
 static int write_cpu(u32 start, u32 id)
 {
-	u32 first[2] = { start, id }, rest[2] = { 0, id == RSEQ_CPU_ID_UNINITIALIZED ? 0 : id };
+	u32 first[2] = {start, id}, rest[2] = {0, id == RSEQ_CPU_ID_UNINITIALIZED ? 0 : id};
 
 	if (copy_to_user((void __user *)area_field(0), first, sizeof(first)))
 		return -EFAULT;

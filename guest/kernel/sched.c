@@ -31,11 +31,11 @@
 
 #define WAKEUP_CREDIT_NS (3 * NSEC_PER_MSEC) /* how far behind the others a sleeper may start */
 #define WAKEUP_GRAN_NS (1 * NSEC_PER_MSEC)   /* how much less a wakee must have had to preempt */
-#define RT_PERIOD_NS NSEC_PER_SEC            /* as /proc/sys/kernel/sched_rt_{period,runtime}_us say */
+#define RT_PERIOD_NS NSEC_PER_SEC	     /* as /proc/sys/kernel/sched_rt_{period,runtime}_us say */
 #define RT_RUNTIME_NS (950 * NSEC_PER_MSEC)
-#define SYNC_NS 30000                        /* blocking this soon after a wake-up counts as synchronous */
+#define SYNC_NS 30000 /* blocking this soon after a wake-up counts as synchronous */
 #define SYNC_SCORE_MAX 4
-#define SYNC_STEAL_NS 50000                  /* a synchronously placed task may be stolen after waiting this long */
+#define SYNC_STEAL_NS 50000 /* a synchronously placed task may be stolen after waiting this long */
 
 struct cpu *cpus[MAX_CPUS];
 u32 nr_cpus;
@@ -45,9 +45,9 @@ static struct ktimer slice_timers[MAX_CPUS];
 
 /* 1024 * 1.25^-nice, as in Linux; index nice + 20. */
 static const u32 nice_weight[40] = {
-	88761, 71755, 56483, 46273, 36291, 29154, 23254, 18705, 14949, 11916, 9548, 7620, 6100, 4904, 3906, 3121, 2501, 1991,
-	1586,  1277,  1024,  820,   655,   526,	  423,	 335,	272,   215,   172,  137,  110,	87,   70,   56,	  45,	36,
-	29,    23,    18,    15,
+	88761, 71755, 56483, 46273, 36291, 29154, 23254, 18705, 14949, 11916, 9548, 7620, 6100, 4904,
+	3906,  3121,  2501,  1991,  1586,  1277,  1024,	 820,	655,   526,   423,  335,  272,	215,
+	172,   137,   110,   87,    70,	   56,	  45,	 36,	29,    23,    18,   15,
 };
 
 static u32 task_weight(const struct task *t)
@@ -475,7 +475,8 @@ void finish_switch(struct task *prev)
 /* rq_lock held: @prev wants to sleep. True if a signal forbids it. */
 static bool signal_keeps_awake(const struct task *prev, u32 state)
 {
-	return ((state & TASK_INTERRUPTIBLE) && signal_pending()) || ((state & TASK_WAKEKILL) && fatal_signal_pending());
+	return ((state & TASK_INTERRUPTIBLE) && signal_pending()) ||
+	       ((state & TASK_WAKEKILL) && fatal_signal_pending());
 }
 
 static void switch_out(struct cpu *c, struct task *prev)

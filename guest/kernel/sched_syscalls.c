@@ -123,7 +123,7 @@ static int change(s32 pid, struct sched_request *r)
 
 static int set_scheduler(s32 pid, int policy, const s32 __user *param)
 {
-	struct sched_request r = { .policy = policy };
+	struct sched_request r = {.policy = policy};
 	struct task *t;
 	s32 priority;
 
@@ -222,7 +222,7 @@ bad_size:
 
 SYSCALL3(sched_setattr, s32, pid, struct sched_attr __user *, uattr, u32, flags)
 {
-	struct sched_request r = { 0 };
+	struct sched_request r = {0};
 	struct sched_attr a;
 	int err;
 
@@ -231,7 +231,8 @@ SYSCALL3(sched_setattr, s32, pid, struct sched_attr __user *, uattr, u32, flags)
 	err = get_attr(&a, uattr);
 	if (err)
 		return err;
-	if ((s32)a.policy < 0 || (a.flags & ~(u64)(SCHED_FLAG_RESET_ON_FORK | SCHED_FLAG_KEEP_POLICY | SCHED_FLAG_KEEP_PARAMS)))
+	if ((s32)a.policy < 0 ||
+	    (a.flags & ~(u64)(SCHED_FLAG_RESET_ON_FORK | SCHED_FLAG_KEEP_POLICY | SCHED_FLAG_KEEP_PARAMS)))
 		return -EINVAL;
 	r.policy = a.flags & SCHED_FLAG_KEEP_POLICY ? -1 : (int)a.policy;
 	r.keep_params = a.flags & SCHED_FLAG_KEEP_PARAMS;
@@ -244,7 +245,7 @@ SYSCALL3(sched_setattr, s32, pid, struct sched_attr __user *, uattr, u32, flags)
 
 SYSCALL4(sched_getattr, s32, pid, struct sched_attr __user *, uattr, u32, size, u32, flags)
 {
-	struct sched_attr a = { .size = MIN(size, (u32)sizeof(a)) };
+	struct sched_attr a = {.size = MIN(size, (u32)sizeof(a))};
 	struct task *t;
 
 	if (!uattr || pid < 0 || size > PAGE_SIZE || size < SCHED_ATTR_SIZE_VER0 || flags)
@@ -265,14 +266,18 @@ SYSCALL1(sched_get_priority_max, int, policy)
 {
 	if (policy_is_rt(policy))
 		return RT_PRIORITY_MAX;
-	return policy == SCHED_NORMAL || policy == SCHED_BATCH || policy == SCHED_IDLE || policy == SCHED_DEADLINE ? 0 : -EINVAL;
+	return policy == SCHED_NORMAL || policy == SCHED_BATCH || policy == SCHED_IDLE || policy == SCHED_DEADLINE
+		       ? 0
+		       : -EINVAL;
 }
 
 SYSCALL1(sched_get_priority_min, int, policy)
 {
 	if (policy_is_rt(policy))
 		return 1;
-	return policy == SCHED_NORMAL || policy == SCHED_BATCH || policy == SCHED_IDLE || policy == SCHED_DEADLINE ? 0 : -EINVAL;
+	return policy == SCHED_NORMAL || policy == SCHED_BATCH || policy == SCHED_IDLE || policy == SCHED_DEADLINE
+		       ? 0
+		       : -EINVAL;
 }
 
 SYSCALL2(sched_rr_get_interval, s32, pid, struct timespec64 __user *, interval)

@@ -107,7 +107,7 @@ static u32 run_filters(const struct seccomp_filter *f, const struct seccomp_data
 
 static void send_sigsys(const struct seccomp_data *d, u32 ret)
 {
-	struct siginfo info = { .si_signo = SIGSYS, .si_code = SYS_SECCOMP, .si_errno = (s32)(ret & RET_DATA) };
+	struct siginfo info = {.si_signo = SIGSYS, .si_code = SYS_SECCOMP, .si_errno = (s32)(ret & RET_DATA)};
 
 	info.sys.call_addr = d->ip;
 	info.sys.syscall = d->nr;
@@ -175,8 +175,8 @@ bool seccomp_enter(struct pt_regs *regs)
 	if (current->seccomp_mode == SECCOMP_MODE_FILTER)
 		return filtered_enter(regs, false);
 	switch (regs->orig_rax) {
-	case 0: /* read */
-	case 1: /* write */
+	case 0:	 /* read */
+	case 1:	 /* write */
 	case 15: /* rt_sigreturn */
 	case 60: /* exit */
 		return true;

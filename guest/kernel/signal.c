@@ -366,7 +366,7 @@ void signals_flush_exec(struct task *t)
 	for (i = 0; i < NSIG; i++) {
 		u64 keep = h->action[i].handler == SIG_IGN ? SIG_IGN : SIG_DFL;
 
-		h->action[i] = (struct k_sigaction){ .handler = keep };
+		h->action[i] = (struct k_sigaction){.handler = keep};
 	}
 	spin_unlock(&h->lock);
 	spin_unlock(&t->process->siglock);

@@ -278,7 +278,7 @@ void force_signal_info(const struct siginfo *info)
 
 void force_signal_fault(int sig, int code, u64 addr)
 {
-	struct siginfo info = { .si_signo = sig, .si_code = code };
+	struct siginfo info = {.si_signo = sig, .si_code = code};
 
 	info.fault.addr = addr;
 	force_signal_info(&info);
@@ -286,7 +286,7 @@ void force_signal_fault(int sig, int code, u64 addr)
 
 void force_signal(int sig)
 {
-	struct siginfo info = { .si_signo = sig, .si_code = SI_KERNEL };
+	struct siginfo info = {.si_signo = sig, .si_code = SI_KERNEL};
 
 	force_signal_info(&info);
 }

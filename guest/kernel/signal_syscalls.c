@@ -27,7 +27,7 @@ static void set_action(int sig, const struct user_sigaction *ua)
 {
 	struct task *t = current, *i;
 	struct process *p = t->process;
-	struct k_sigaction ka = { .handler = ua->handler, .flags = ua->flags & SA_KNOWN, .restorer = ua->restorer };
+	struct k_sigaction ka = {.handler = ua->handler, .flags = ua->flags & SA_KNOWN, .restorer = ua->restorer};
 
 	ka.mask = ua->mask & ~SIG_KERNEL_ONLY;
 	spin_lock(&t->sighand->lock);
@@ -59,7 +59,7 @@ SYSCALL4(rt_sigaction, int, sig, const struct user_sigaction __user *, act, stru
 	spin_unlock(&p->siglock);
 	if (!oact)
 		return 0;
-	old = (struct user_sigaction){ ka.handler, ka.flags, ka.restorer, ka.mask };
+	old = (struct user_sigaction){ka.handler, ka.flags, ka.restorer, ka.mask};
 	return copy_to_user(oact, &old, sizeof(old));
 }
 
@@ -137,8 +137,8 @@ static long wait_for_signal(u64 these, struct siginfo *info, ktime_t deadline)
 	return ret ? -EINTR : -EAGAIN;
 }
 
-SYSCALL4(rt_sigtimedwait, const u64 __user *, uthese, struct siginfo __user *, uinfo,
-	 const struct timespec64 __user *, uts, size_t, size)
+SYSCALL4(rt_sigtimedwait, const u64 __user *, uthese, struct siginfo __user *, uinfo, const struct timespec64 __user *,
+	 uts, size_t, size)
 {
 	struct siginfo info;
 	ktime_t deadline = KTIME_NEVER;

@@ -18,7 +18,8 @@ static long no_such_call(u32 nr)
 {
 	static u64 logged[NR_SYSCALLS / 64 + 1];
 
-	if (nr < NR_SYSCALLS && syscall_table[nr].name && !(atomic_or(&logged[nr / 64], 1ull << (nr % 64)) & (1ull << (nr % 64))))
+	if (nr < NR_SYSCALLS && syscall_table[nr].name &&
+	    !(atomic_or(&logged[nr / 64], 1ull << (nr % 64)) & (1ull << (nr % 64))))
 		pr_info("%s: system call %s (%u) is not implemented\n", current->comm, syscall_table[nr].name, nr);
 	return -ENOSYS;
 }

@@ -9,7 +9,7 @@ typedef long syscall_fn_t_(struct pt_regs *regs);
 #include <gk/syscall_list.h>
 #undef SYSCALL
 
-#define SYSCALL(nr, name, status, note) [nr] = { sys_##name, #name, SYS_##status },
+#define SYSCALL(nr, name, status, note) [nr] = {sys_##name, #name, SYS_##status},
 const struct syscall_entry syscall_table[NR_SYSCALLS] = {
 #include <gk/syscall_list.h>
 };

@@ -153,7 +153,7 @@ struct timezone {
 SYSCALL2(gettimeofday, struct timeval64 __user *, utv, struct timezone __user *, utz)
 {
 	u64 ns = ktime_real();
-	struct timeval64 tv = { (s64)(ns / NSEC_PER_SEC), (s64)(ns % NSEC_PER_SEC / NSEC_PER_USEC) };
+	struct timeval64 tv = {(s64)(ns / NSEC_PER_SEC), (s64)(ns % NSEC_PER_SEC / NSEC_PER_USEC)};
 
 	if (utv && copy_to_user(utv, &tv, sizeof(tv)))
 		return -EFAULT;
@@ -218,7 +218,7 @@ static long adjust(struct timex __user *utx)
 	tx.precision = 1;
 	tx.tolerance = 32768000;
 	tx.tick = 10000;
-	tx.time = (struct timeval64){ (s64)(now / NSEC_PER_SEC), (s64)(now % NSEC_PER_SEC / NSEC_PER_USEC) };
+	tx.time = (struct timeval64){(s64)(now / NSEC_PER_SEC), (s64)(now % NSEC_PER_SEC / NSEC_PER_USEC)};
 	tx.tai = (s32)(clock_tai_offset_ns() / (s64)NSEC_PER_SEC);
 	if (copy_to_user(utx, &tx, sizeof(tx)))
 		return -EFAULT;

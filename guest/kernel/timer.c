@@ -178,13 +178,14 @@ static void sleeper_fire(struct ktimer *t)
 
 static bool state_lets_signal_through(u32 state)
 {
-	return ((state & TASK_INTERRUPTIBLE) && signal_pending()) || ((state & TASK_WAKEKILL) && fatal_signal_pending());
+	return ((state & TASK_INTERRUPTIBLE) && signal_pending()) ||
+	       ((state & TASK_WAKEKILL) && fatal_signal_pending());
 }
 
 int schedule_until(ktime_t deadline)
 {
 	u32 state = READ_ONCE(current->state);
-	struct sleeper s = { .task = current };
+	struct sleeper s = {.task = current};
 
 	/* A waker has set it back to RUNNING already. */
 	if (state == TASK_RUNNING)

@@ -29,7 +29,7 @@ static inline u64 timespec_ns(const struct timespec64 *ts)
 
 static inline struct timespec64 ns_timespec(u64 ns)
 {
-	return (struct timespec64){ (s64)(ns / NSEC_PER_SEC), (s64)(ns % NSEC_PER_SEC) };
+	return (struct timespec64){(s64)(ns / NSEC_PER_SEC), (s64)(ns % NSEC_PER_SEC)};
 }
 
 static inline int timespec_from_user(const struct timespec64 __user *uts, u64 *ns)

@@ -13,7 +13,8 @@
 #define PER_UNAME26 0x0020000
 
 static spinlock_t uts_lock;
-static struct utsname uts = { /* uts_lock */
+static struct utsname uts = {
+	/* uts_lock */
 	.sysname = "Linux",
 	.nodename = "umbra",
 	/* The Linux release whose system calls we follow; programs compare it. */

@@ -14,7 +14,7 @@ struct out {
 struct spec {
 	bool left, zero, plus, space, alt;
 	int width, precision; /* precision -1: none */
-	int longs;            /* 0 int, 1 long, 2 long long, -1 short, -2 char */
+	int longs;	      /* 0 int, 1 long, 2 long long, -1 short, -2 char */
 };
 
 static void out_char(struct out *o, char c)
@@ -197,12 +197,12 @@ static void out_conversion(struct out *o, char c, const struct spec *sp, va_list
 
 int vsnprintf(char *buf, size_t size, const char *fmt, va_list ap_in)
 {
-	struct out o = { buf, size, 0 };
+	struct out o = {buf, size, 0};
 	va_list ap;
 
 	va_copy(ap, ap_in);
 	for (const char *p = fmt; *p; p++) {
-		struct spec sp = { .precision = -1 };
+		struct spec sp = {.precision = -1};
 
 		if (*p != '%') {
 			out_char(&o, *p);

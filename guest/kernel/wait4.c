@@ -31,12 +31,12 @@
 
 struct wait_request {
 	u32 options;
-	s32 pid;            /* > 0: this process; 0: any */
-	struct pid *pgrp;   /* or: of this group */
+	s32 pid;	  /* > 0: this process; 0: any */
+	struct pid *pgrp; /* or: of this group */
 	/* results */
 	s32 child;
-	u32 status;         /* as wait4 reports it */
-	s32 code;           /* CLD_* */
+	u32 status; /* as wait4 reports it */
+	s32 code;   /* CLD_* */
 	u32 uid;
 	struct linux_rusage ru;
 };
@@ -192,7 +192,7 @@ static struct pid *own_group(void)
 
 SYSCALL4(wait4, s32, pid, s32 __user *, status, u32, options, struct linux_rusage __user *, ru)
 {
-	struct wait_request w = { .options = options | WEXITED };
+	struct wait_request w = {.options = options | WEXITED};
 	int ret;
 
 	if (options & ~(WNOHANG | WUNTRACED | WCONTINUED | WNOTHREAD_ | WCLONE_ | WALL_))
@@ -253,7 +253,7 @@ static int put_info(const struct wait_request *w, int found, struct siginfo __us
 
 SYSCALL5(waitid, int, which, s32, id, struct siginfo __user *, uinfo, u32, options, struct linux_rusage __user *, ru)
 {
-	struct wait_request w = { .options = options };
+	struct wait_request w = {.options = options};
 	struct pid *pid = NULL;
 	struct file *f;
 	int ret;

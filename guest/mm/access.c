@@ -35,7 +35,8 @@ static struct page *page_of_entry(const u64 *pte, u32 flags)
 		return NULL;
 	p = pte_page(e);
 	if (flags & FAULT_WRITE) {
-		if (!(e & PTE_W) && !((flags & FAULT_FORCE) && !(e & PTE_SPECIAL) && (p->flags & PG_ANON) && p->refs == 1))
+		if (!(e & PTE_W) &&
+		    !((flags & FAULT_FORCE) && !(e & PTE_SPECIAL) && (p->flags & PG_ANON) && p->refs == 1))
 			return NULL;
 	} else {
 		return direct_original_get(p);
@@ -158,8 +159,8 @@ static bool may_access(const struct task *t)
 
 	if (t->process == current->process || capable(CAP_SYS_PTRACE))
 		return true;
-	return t->process->dumpable == 1 && me->uid == c->uid && me->uid == c->euid && me->uid == c->suid && me->gid == c->gid &&
-	       me->gid == c->egid && me->gid == c->sgid;
+	return t->process->dumpable == 1 && me->uid == c->uid && me->uid == c->euid && me->uid == c->suid &&
+	       me->gid == c->gid && me->gid == c->egid && me->gid == c->sgid;
 }
 
 struct mm *task_mm_for_access(struct task *t, long *err)
@@ -189,8 +190,8 @@ static struct mm *find_mm(s32 pid, long *err)
 	return mm;
 }
 
-static long process_vm_rw(s32 pid, const struct iovec __user *lvec, u64 liovcnt, const struct iovec __user *rvec, u64 riovcnt,
-			  u64 flags, bool write)
+static long process_vm_rw(s32 pid, const struct iovec __user *lvec, u64 liovcnt, const struct iovec __user *rvec,
+			  u64 riovcnt, u64 flags, bool write)
 {
 	struct iovec lfast[8], rfast[8], *liov = NULL, *riov = NULL;
 	struct iov_iter local, remote;
@@ -218,14 +219,14 @@ out:
 	return ret;
 }
 
-SYSCALL6(process_vm_readv, s32, pid, const struct iovec __user *, lvec, u64, liovcnt, const struct iovec __user *, rvec, u64,
-	 riovcnt, u64, flags)
+SYSCALL6(process_vm_readv, s32, pid, const struct iovec __user *, lvec, u64, liovcnt, const struct iovec __user *, rvec,
+	 u64, riovcnt, u64, flags)
 {
 	return process_vm_rw(pid, lvec, liovcnt, rvec, riovcnt, flags, false);
 }
 
-SYSCALL6(process_vm_writev, s32, pid, const struct iovec __user *, lvec, u64, liovcnt, const struct iovec __user *, rvec, u64,
-	 riovcnt, u64, flags)
+SYSCALL6(process_vm_writev, s32, pid, const struct iovec __user *, lvec, u64, liovcnt, const struct iovec __user *,
+	 rvec, u64, riovcnt, u64, flags)
 {
 	return process_vm_rw(pid, lvec, liovcnt, rvec, riovcnt, flags, true);
 }

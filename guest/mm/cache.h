@@ -6,8 +6,8 @@
 #include <gk/fs.h>
 #include <gk/mm.h>
 
-#define RA_MIN 16u   /* pages: first window of a sequential reader */
-#define RA_MAX 64u   /* pages: largest window */
+#define RA_MIN 16u /* pages: first window of a sequential reader */
+#define RA_MAX 64u /* pages: largest window */
 #define RA_RANDOM 4u
 #define RA_FAULT 32u /* pages around a fault on a mapped file */
 

@@ -140,9 +140,10 @@ static u64 share(struct vma *v, u64 *src, u64 addr, struct counts *n, struct pro
 }
 
 /* One table's worth. Returns false when there is no memory for the child's table. table_lock held. */
-static bool copy_entries(struct mm *to, struct vma *v, u64 *src, u64 addr, u64 end, struct eager *eager, struct protect *prot)
+static bool copy_entries(struct mm *to, struct vma *v, u64 *src, u64 addr, u64 end, struct eager *eager,
+			 struct protect *prot)
 {
-	struct counts n = { 0, 0 };
+	struct counts n = {0, 0};
 	u64 *dst = NULL;
 
 	for (; addr < end; addr += PAGE_SIZE, src++) {
@@ -223,7 +224,7 @@ static struct vma *copy_vma(struct mm *to, const struct vma *v)
 
 int copy_address_space(struct mm *to, struct mm *from)
 {
-	struct protect prot = { .mm = from };
+	struct protect prot = {.mm = from};
 	u32 budget = EAGER_TOTAL;
 	struct vma *v;
 	int err = 0;

@@ -21,11 +21,11 @@
 #include "pgtable.h"
 #include "vma.h"
 
-#define WINDOW_MAX 64u  /* pages */
-#define COW_WINDOW 4u   /* pages copied at once */
-#define COW_MAX 16u     /* the same when a program goes through its memory */
+#define WINDOW_MAX 64u	 /* pages */
+#define COW_WINDOW 4u	 /* pages copied at once */
+#define COW_MAX 16u	 /* the same when a program goes through its memory */
 #define FILE_WINDOW 128u /* cached pages mapped at once */
-#define DATA_PAGES 32u  /* a private writable mapping of a file up to this size is copied as a whole */
+#define DATA_PAGES 32u	 /* a private writable mapping of a file up to this size is copied as a whole */
 
 #define SEGV_MAPERR 1
 #define SEGV_ACCERR 2
@@ -40,14 +40,14 @@ static struct window window_around(const struct vma *v, u64 addr, u32 pages)
 {
 	u64 size = (u64)pages << PAGE_SHIFT, start = ALIGN_DOWN(addr, size), end = start + size;
 
-	return (struct window){ MAX(start, v->start), MIN(end, v->end) };
+	return (struct window){MAX(start, v->start), MIN(end, v->end)};
 }
 
 /* Small vmas are done at once. */
 static struct window file_window(const struct vma *v, u64 addr)
 {
 	if (v->end - v->start <= FILE_WINDOW << PAGE_SHIFT)
-		return (struct window){ v->start, v->end };
+		return (struct window){v->start, v->end};
 	return window_around(v, addr, FILE_WINDOW);
 }
 
@@ -144,7 +144,7 @@ static u32 alloc_window(struct page **pages, u32 nr)
 /* Puts fresh pages where entries are still blank. Returns the part of the window where present entries were replaced. */
 static struct window install_anon(struct vma *v, struct window w, u64 *pte, struct page **pages)
 {
-	struct window replaced = { ~0ull, 0 };
+	struct window replaced = {~0ull, 0};
 	u64 added = 0;
 
 	for (u64 addr = w.start; addr < w.end; addr += PAGE_SIZE, pte++, pages++) {
@@ -190,7 +190,7 @@ static int fill_anon(struct vma *v, u64 addr)
 		/* Just the page, and whatever it takes to get it. */
 		while (got)
 			put_page(pages[--got]);
-		w = (struct window){ addr, addr + PAGE_SIZE };
+		w = (struct window){addr, addr + PAGE_SIZE};
 		nr = 1;
 		pages[0] = alloc_page(GFP_USER | GFP_ZERO);
 		if (!pages[0])
@@ -270,7 +270,7 @@ static u64 collect_shared(struct vma *v, u64 addr, const u64 *pte, u64 *old, u32
 	const u64 *p = pte;
 
 	if (!(pte_page(*pte)->flags & PG_ANON))
-		w = (struct window){ addr, addr + PAGE_SIZE };
+		w = (struct window){addr, addr + PAGE_SIZE};
 	for (; lo > w.start && needs_copy(p[-1]) && (pte_page(p[-1])->flags & PG_ANON); lo -= PAGE_SIZE)
 		p--;
 	while (hi < w.end && needs_copy(pte[(hi - addr) >> PAGE_SHIFT]) &&
@@ -391,7 +391,8 @@ static bool needs_mkwrite(const struct vma *v)
  * Maps @p (our reference goes to the entry or is dropped) unless something is there or the page has left the file, of which
  * @original is the page (@p, or what @p is the twin of). table_lock held. @write: already allowed. @m NULL: not of a file.
  */
-static void install_file(struct vma *v, u64 *pte, struct page *p, const struct page *original, struct mapping *m, bool write)
+static void install_file(struct vma *v, u64 *pte, struct page *p, const struct page *original, struct mapping *m,
+			 bool write)
 {
 	if (*pte || (m && READ_ONCE(original->mapping) != m)) {
 		put_page(p);
@@ -415,7 +416,8 @@ static u32 cached_in(struct vma *v, struct window w, struct page **pages, u64 *f
  * Maps p[0..n) at the places of @original[0..n), whose indices count from @first at @base. False: no memory for a table.
  * table_lock held.
  */
-static bool install_window(struct vma *v, u64 base, u64 first, struct page **p, struct page **original, u32 n, bool write)
+static bool install_window(struct vma *v, u64 base, u64 first, struct page **p, struct page **original, u32 n,
+			   bool write)
 {
 	u64 *pte = NULL, last = 0;
 	bool ok = true;
@@ -423,7 +425,8 @@ static bool install_window(struct vma *v, u64 base, u64 first, struct page **p, 
 	for (u32 i = 0; i < n; i++) {
 		u64 at = base + ((original[i]->index - first) << PAGE_SHIFT);
 
-		pte = pte && at / PMD_SIZE == last / PMD_SIZE ? pte + ((at - last) >> PAGE_SHIFT) : pte_alloc(v->mm, at);
+		pte = pte && at / PMD_SIZE == last / PMD_SIZE ? pte + ((at - last) >> PAGE_SHIFT)
+							      : pte_alloc(v->mm, at);
 		last = at;
 		if (pte)
 			install_file(v, pte, p[i], original[i], vma_mapping(v), write);
@@ -479,7 +482,7 @@ static int map_one(struct vma *v, u64 addr, struct page *p, bool write)
  */
 static int write_shared(struct vma *v, u64 addr, struct page *p)
 {
-	struct vm_fault vf = { .vma = v, .addr = addr, .pgoff = vma_pgoff_at(v, addr), .error = PVM_PF_WRITE, .page = p };
+	struct vm_fault vf = {.vma = v, .addr = addr, .pgoff = vma_pgoff_at(v, addr), .error = PVM_PF_WRITE, .page = p};
 	struct mapping *m = vma_mapping(v);
 	u64 *pte;
 	int err;
@@ -555,7 +558,7 @@ static int write_private(struct vma *v, u64 addr, struct page *p)
  */
 static bool copy_data(struct vma *v, u64 addr)
 {
-	struct window w = { v->start, v->end };
+	struct window w = {v->start, v->end};
 	struct page *pages[FILE_WINDOW], *copy[DATA_PAGES];
 	bool done;
 	u32 n, got = 0;
@@ -603,7 +606,7 @@ static int fault_special(struct vma *v, u64 addr)
 	int ret = -EIO;
 
 	for (u64 a = w.start; a < w.end; a += PAGE_SIZE) {
-		struct vm_fault vf = { .vma = v, .addr = a, .pgoff = vma_pgoff_at(v, a) };
+		struct vm_fault vf = {.vma = v, .addr = a, .pgoff = vma_pgoff_at(v, a)};
 		int err = v->ops->fault ? v->ops->fault(&vf) : -EIO;
 
 		if (!err)
@@ -623,7 +626,8 @@ static void note_write(const struct vma *v)
 
 static int fault_file(struct vma *v, u64 addr, bool write)
 {
-	struct vm_fault vf = { .vma = v, .addr = addr, .pgoff = vma_pgoff_at(v, addr), .error = write ? PVM_PF_WRITE : 0 };
+	struct vm_fault vf = {
+		.vma = v, .addr = addr, .pgoff = vma_pgoff_at(v, addr), .error = write ? PVM_PF_WRITE : 0};
 	bool shared = v->flags & VM_SHARED, free_write;
 	int err = v->ops->fault ? v->ops->fault(&vf) : -EIO;
 

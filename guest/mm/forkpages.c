@@ -18,7 +18,7 @@
 #define MAX_VMAS 12
 
 struct kept {
-	u64 start;     /* of the vma */
+	u64 start; /* of the vma */
 	u32 nr;
 	u32 last_used; /* count of forks */
 	struct page *page[EAGER_VMA];

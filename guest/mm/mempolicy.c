@@ -124,8 +124,8 @@ static s32 node_of_page(struct mm *mm, u64 addr)
 	return node;
 }
 
-SYSCALL6(move_pages, s32, pid, u64, count, const u64 __user *, pages, const s32 __user *, nodes, s32 __user *, status, u64,
-	 flags)
+SYSCALL6(move_pages, s32, pid, u64, count, const u64 __user *, pages, const s32 __user *, nodes, s32 __user *, status,
+	 u64, flags)
 {
 	if (flags & ~6ull)
 		return -EINVAL;

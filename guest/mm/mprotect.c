@@ -18,10 +18,10 @@
 
 struct change {
 	struct vma *v;
-	bool free_write;  /* shared, and nobody needs to be told of writes */
-	bool text;        /* patched copies may stay */
+	bool free_write;	    /* shared, and nobody needs to be told of writes */
+	bool text;		    /* patched copies may stay */
 	u64 protect_lo, protect_hi; /* entries lost only write permission */
-	struct gather g;  /* entries lost more, or their page */
+	struct gather g;	    /* entries lost more, or their page */
 };
 
 static bool may_write(const struct change *c, u64 e)
@@ -54,9 +54,9 @@ static void change_entry(struct change *c, u64 *pte, u64 addr)
 	WRITE_ONCE(*pte, new);
 	if (!(e & PTE_P))
 		return;
-	if (!(new & PTE_P) || ((new & PTE_NX) && !(e & PTE_NX))) {
+	if (!(new &PTE_P) || ((new &PTE_NX) && !(e & PTE_NX))) {
 		gather_range(&c->g, addr, addr + PAGE_SIZE);
-	} else if ((e & PTE_W) && !(new & PTE_W)) {
+	} else if ((e & PTE_W) && !(new &PTE_W)) {
 		c->protect_lo = MIN(c->protect_lo, addr);
 		c->protect_hi = addr + PAGE_SIZE;
 	}
@@ -64,7 +64,7 @@ static void change_entry(struct change *c, u64 *pte, u64 addr)
 
 static void change_entries(struct vma *v)
 {
-	struct change c = { .v = v, .protect_lo = ~0ull };
+	struct change c = {.v = v, .protect_lo = ~0ull};
 	u64 addr = v->start, next;
 
 	c.free_write = !v->file || !v->file->inode->mapping.ops || v->file->inode->mapping.ops->no_backing;

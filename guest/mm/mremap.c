@@ -116,7 +116,7 @@ static struct vma *copy_vma_to(struct vma *v, const struct request *r)
 	new->has_anon = v->has_anon;
 	if (v->file)
 		new->file = file_get(v->file);
-	if (new->ops && new->ops->open)
+	if (new->ops &&new->ops->open)
 		new->ops->open(new);
 	vma_insert(new);
 	return new;
@@ -231,7 +231,7 @@ static long remap_locked(struct mm *mm, struct request *r, struct list_head *dea
 
 SYSCALL5(mremap, u64, addr, u64, old_len, u64, new_len, u64, flags, u64, new_addr)
 {
-	struct request r = { addr, PAGE_ALIGN(old_len), PAGE_ALIGN(new_len), flags, new_addr };
+	struct request r = {addr, PAGE_ALIGN(old_len), PAGE_ALIGN(new_len), flags, new_addr};
 	struct mm *mm = current->mm;
 	LIST_HEAD(dead);
 	bool locked = false;
@@ -286,7 +286,8 @@ SYSCALL5(remap_file_pages, u64, start, u64, size, u64, prot, u64, pgoff, u64, fl
 	up_read(&mm->mmap_lock);
 	if (!file)
 		return -EINVAL;
-	ret = do_mmap(mm, file, start, size, vm_prot, MAP_SHARED | MAP_FIXED | ((u32)flags & MAP_NONBLOCK) | MAP_POPULATE, pgoff);
+	ret = do_mmap(mm, file, start, size, vm_prot,
+		      MAP_SHARED | MAP_FIXED | ((u32)flags & MAP_NONBLOCK) | MAP_POPULATE, pgoff);
 	file_put(file);
 	return ret < 0 ? ret : 0;
 }

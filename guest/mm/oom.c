@@ -34,7 +34,8 @@ static struct mm *process_mm(struct process *p)
 
 static s64 badness_of(struct process *p, const struct mm *mm)
 {
-	s64 pages = (s64)(READ_ONCE(mm->rss_anon) + READ_ONCE(mm->rss_file) + READ_ONCE(mm->rss_shmem) + mm->table_pages);
+	s64 pages =
+		(s64)(READ_ONCE(mm->rss_anon) + READ_ONCE(mm->rss_file) + READ_ONCE(mm->rss_shmem) + mm->table_pages);
 
 	return pages + (s64)(s32)p->oom_score_adj * (s64)(ram_pages / 1000);
 }
@@ -69,7 +70,7 @@ bool oom_kill(void)
 {
 	static spinlock_t lock;
 	static ktime_t last;
-	struct choice c = { NULL };
+	struct choice c = {NULL};
 	ktime_t now = ktime_mono();
 
 	/* One at a time, and time for it to go. */

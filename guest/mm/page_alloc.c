@@ -30,21 +30,21 @@ struct mm_cpu mm_cpu_area[MAX_CPUS];
 static struct zone {
 	spinlock_t lock;
 	struct list_head free[KINDS][MAX_ORDER + 1]; /* lock; DIRTY: last freed first */
-	u32 orders[KINDS];   /* lock: bit per order with a non-empty list */
-	u64 nr_free[KINDS];  /* lock: pages */
-	u64 large_dirty;     /* lock: pages in DIRTY blocks of GIVE_BACK_ORDER and more */
-	u64 frontier, end;   /* lock: pfns; from the frontier on nothing was ever used */
-	u64 first;           /* pages below are never allocated nor freed */
-	u64 reserve;         /* free pages that programs cannot have */
-	u64 low;             /* below this many free pages caches shrink */
+	u32 orders[KINDS];			     /* lock: bit per order with a non-empty list */
+	u64 nr_free[KINDS];			     /* lock: pages */
+	u64 large_dirty;			     /* lock: pages in DIRTY blocks of GIVE_BACK_ORDER and more */
+	u64 frontier, end;			     /* lock: pfns; from the frontier on nothing was ever used */
+	u64 first;				     /* pages below are never allocated nor freed */
+	u64 reserve;				     /* free pages that programs cannot have */
+	u64 low;				     /* below this many free pages caches shrink */
 } zone;
 
 #define GIVE_BACK_ORDER 8
 #define GIVE_BACK_KEEP (32ul << (20 - PAGE_SHIFT))
 
 /* How many blocks a vCPU keeps, and how many it fetches or returns at once, by order. */
-static u8 stack_max[PCP_ORDERS] = { 32, 8, 8, 4, 8 };
-static u8 stack_batch[PCP_ORDERS] = { 16, 4, 4, 2, 4 };
+static u8 stack_max[PCP_ORDERS] = {32, 8, 8, 4, 8};
+static u8 stack_batch[PCP_ORDERS] = {16, 4, 4, 2, 4};
 
 /* ---- buddy lists; zone.lock held ---- */
 

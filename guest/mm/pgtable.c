@@ -250,8 +250,8 @@ static void prune_level(struct gather *g, u64 *table, u32 level, u64 start, u64 
 			WRITE_ONCE(*entry, 0);
 			remove_subtree(g, below, level - 1);
 		} else if (level > 2) {
-			prune_level(g, table_at(*entry), level - 1, MAX(base, start), MIN(base + (1ull << shift), end), floor,
-				    ceiling);
+			prune_level(g, table_at(*entry), level - 1, MAX(base, start), MIN(base + (1ull << shift), end),
+				    floor, ceiling);
 		}
 	}
 }

@@ -101,7 +101,7 @@ static struct window clip(struct mapping *m, struct window w, u64 index)
 		w.size = pages > w.start ? (u32)(pages - w.start) : 0;
 	/* At least the page itself. */
 	if (index < w.start || index >= w.start + w.size)
-		w = (struct window){ .start = index, .size = 1 };
+		w = (struct window){.start = index, .size = 1};
 	return w;
 }
 
@@ -119,11 +119,11 @@ static struct window choose_window(struct file *file, u64 index, bool fault, boo
 {
 	*sequential = false;
 	if (fault || !file)
-		return (struct window){ ALIGN_DOWN(index, RA_FAULT), RA_FAULT };
+		return (struct window){ALIGN_DOWN(index, RA_FAULT), RA_FAULT};
 	*sequential = !index || index == file->ra_prev + 1 || index - file->ra_start <= file->ra_size;
 	if (!*sequential)
-		return (struct window){ index, RA_RANDOM };
-	return (struct window){ index, index && file->ra_size ? MIN((u32)file->ra_size * 2, RA_MAX) : RA_MIN };
+		return (struct window){index, RA_RANDOM};
+	return (struct window){index, index && file->ra_size ? MIN((u32)file->ra_size * 2, RA_MAX) : RA_MIN};
 }
 
 static struct page *add_zero_page(struct mapping *m, u64 index)
@@ -188,7 +188,7 @@ void readahead_range(struct mapping *m, struct file *file, u64 first, u64 nr)
 		return;
 	nr = first < pages ? MIN(nr, pages - first) : 0;
 	while (nr && !memory_is_low()) {
-		struct window w = { first, (u32)MIN(nr, (u64)RA_MAX) };
+		struct window w = {first, (u32)MIN(nr, (u64)RA_MAX)};
 		struct page *unused = NULL;
 
 		read_window(m, file, w, ~0ull, &unused);

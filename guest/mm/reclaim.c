@@ -39,7 +39,7 @@ static bool want_reclaim, want_give_back;
 static struct {
 	ktime_t since;
 	u64 taken, most; /* pages since then */
-} mapped; /* guesses: no lock */
+} mapped;		 /* guesses: no lock */
 
 void reclaim_track(struct mapping *m)
 {

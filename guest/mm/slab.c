@@ -19,13 +19,13 @@
 
 struct slab_cache {
 	const char *name;
-	u32 size;      /* of an object, alignment included */
-	u32 order;     /* of a slab; smaller ones do when memory is in pieces */
-	u32 id;        /* index of the magazines */
+	u32 size;  /* of an object, alignment included */
+	u32 order; /* of a slab; smaller ones do when memory is in pieces */
+	u32 id;	   /* index of the magazines */
 	u32 mag_max;
 	spinlock_t lock;
 	struct list_head partial; /* lock: slabs with free objects; empty ones at the end */
-	u32 nr_empty;  /* lock */
+	u32 nr_empty;		  /* lock */
 };
 
 /* page->extra2 of a slab's first page */
@@ -35,7 +35,7 @@ struct slab_state {
 };
 
 #define KMALLOC_MAX_SLAB 8192
-static const u16 class_size[] = { 16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 8192 };
+static const u16 class_size[] = {16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 8192};
 #define NR_CLASSES ARRAY_SIZE(class_size)
 
 static struct slab_cache caches[MAX_SLAB_CACHES];
@@ -72,8 +72,8 @@ void slab_init(void)
 		cache_init(&caches[i], "kmalloc", class_size[i], i);
 	for (u32 i = 0, class = 0; i < ARRAY_SIZE(small_class); i++) {
 		while (class_size[class] < (i + 1) * 16)
-			class++;
-		small_class[i] = (u8)class;
+			class ++;
+		small_class[i] = (u8) class;
 	}
 }
 

@@ -135,5 +135,5 @@ void byte_ring_free(struct byte_ring *r)
 	}
 	if (r->spare)
 		put_page(r->spare);
-	*r = (struct byte_ring){ 0 };
+	*r = (struct byte_ring){0};
 }

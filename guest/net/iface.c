@@ -39,13 +39,13 @@ struct ifconf {
 
 static struct sockaddr_in4 v4(u8 a, u8 b, u8 c, u8 d)
 {
-	return (struct sockaddr_in4){ AF_INET, 0, (u32)a | (u32)b << 8 | (u32)c << 16 | (u32)d << 24, { 0 } };
+	return (struct sockaddr_in4){AF_INET, 0, (u32)a | (u32)b << 8 | (u32)c << 16 | (u32)d << 24, {0}};
 }
 
 /* The list of interfaces with addresses: one. */
 static long list_interfaces(struct ifconf __user *uconf)
 {
-	struct ifreq r = { .name = "lo", .addr = v4(127, 0, 0, 1) };
+	struct ifreq r = {.name = "lo", .addr = v4(127, 0, 0, 1)};
 	struct ifconf c;
 
 	if (copy_from_user(&c, uconf, sizeof(c)))

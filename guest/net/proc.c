@@ -17,8 +17,9 @@ static const struct {
 	{"ipv6_route", ""},
 	{"netlink", "sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    Drops    Inode\n"},
 	{"packet", "sk               RefCnt Type Proto  Iface R Rmem   User   Inode\n"},
-	{"raw", "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer "
-		"drops\n"},
+	{"raw",
+	 "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer "
+	 "drops\n"},
 	{"route", "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"},
 };
 

@@ -186,11 +186,11 @@ static int parse_one(void *arg, int level, int type, const void *data, u32 len)
 
 int scm_parse(struct socket *s, const struct sock_msg *m, struct scm *scm)
 {
-	struct parse p = { s, scm };
+	struct parse p = {s, scm};
 	int ret;
 
 	scm->files = NULL;
-	scm->cred = (struct ucred){ task_tgid_nr(current), current->cred->euid, current->cred->egid };
+	scm->cred = (struct ucred){task_tgid_nr(current), current->cred->euid, current->cred->egid};
 	ret = scm_walk(m, parse_one, &p);
 	if (ret) {
 		scm_files_free(scm->files);
@@ -203,7 +203,7 @@ int scm_parse(struct socket *s, const struct sock_msg *m, struct scm *scm)
 
 void scm_put(struct sock_msg *m, int level, int type, const void *data, u32 len)
 {
-	struct cmsghdr h = { sizeof(h) + len, level, type };
+	struct cmsghdr h = {sizeof(h) + len, level, type};
 	u64 space;
 
 	if (m->control_room < sizeof(h)) {
@@ -244,7 +244,7 @@ static u32 install(struct sock_msg *m, struct scm_files *files, u32 room)
 
 void scm_put_files(struct sock_msg *m, struct scm_files *files)
 {
-	struct cmsghdr h = { 0, SOL_SOCKET, SCM_RIGHTS };
+	struct cmsghdr h = {0, SOL_SOCKET, SCM_RIGHTS};
 	u64 room = m->control_room > sizeof(h) ? (m->control_room - sizeof(h)) / sizeof(s32) : 0;
 	u32 n = room ? install(m, files, (u32)MIN(room, (u64)files->n)) : 0;
 	u64 space;

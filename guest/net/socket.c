@@ -32,7 +32,7 @@ void sock_register(struct sock_family *fam)
 static ssize_t sock_read(struct file *f, struct iov_iter *it, loff_t *pos)
 {
 	struct socket *s = f->private;
-	struct sock_msg m = { .it = *it, .flags = f->flags & O_NONBLOCK ? MSG_DONTWAIT : 0 };
+	struct sock_msg m = {.it = *it, .flags = f->flags & O_NONBLOCK ? MSG_DONTWAIT : 0};
 	ssize_t n;
 
 	if (!it->count)
@@ -45,7 +45,7 @@ static ssize_t sock_read(struct file *f, struct iov_iter *it, loff_t *pos)
 static ssize_t sock_write(struct file *f, struct iov_iter *it, loff_t *pos)
 {
 	struct socket *s = f->private;
-	struct sock_msg m = { .it = *it, .flags = f->flags & O_NONBLOCK ? MSG_DONTWAIT : 0 };
+	struct sock_msg m = {.it = *it, .flags = f->flags & O_NONBLOCK ? MSG_DONTWAIT : 0};
 	ssize_t n;
 
 	if (s->type == SOCK_SEQPACKET)
@@ -268,7 +268,7 @@ static long pair_files(struct file *f[2], s32 __user *ufds, u32 flags)
 
 SYSCALL4(socketpair, s32, domain, s32, type, s32, protocol, s32 __user *, ufds)
 {
-	struct file *f[2] = { NULL, NULL };
+	struct file *f[2] = {NULL, NULL};
 	struct socket *a, *b;
 	u32 flags;
 	long ret = split_type(&type, &flags);
@@ -340,7 +340,7 @@ SYSCALL2(listen, s32, fd, s32, backlog)
 static struct file *accept_file(struct socket *s, u32 flags, bool nonblock, void __user *uaddr, s32 __user *ulen)
 {
 	struct socket *child = sock_alloc(s->domain, s->type, s->protocol);
-	struct sockaddr_any addr = { 0 };
+	struct sockaddr_any addr = {0};
 	struct file *f;
 	int ret, len;
 
@@ -402,7 +402,7 @@ SYSCALL4(accept4, s32, fd, void __user *, uaddr, s32 __user *, ulen, u32, flags)
 
 static long do_getname(int fd, void __user *uaddr, s32 __user *ulen, bool peer)
 {
-	struct sockaddr_any addr = { 0 };
+	struct sockaddr_any addr = {0};
 	struct socket *s;
 	struct fdref r;
 	int ret = sock_get(fd, &r, &s);
@@ -509,7 +509,7 @@ SYSCALL5(getsockopt, s32, fd, s32, level, s32, opt, void __user *, uval, s32 __u
 SYSCALL6(sendto, s32, fd, const void __user *, buf, size_t, len, u32, flags, const void __user *, uaddr, s32, addrlen)
 {
 	struct sockaddr_any addr;
-	struct sock_msg m = { .flags = flags };
+	struct sock_msg m = {.flags = flags};
 	struct iovec v;
 	struct socket *s;
 	struct fdref r;
@@ -538,8 +538,8 @@ SYSCALL6(sendto, s32, fd, const void __user *, buf, size_t, len, u32, flags, con
 
 SYSCALL6(recvfrom, s32, fd, void __user *, buf, size_t, len, u32, flags, void __user *, uaddr, s32 __user *, ulen)
 {
-	struct sockaddr_any addr = { 0 };
-	struct sock_msg m = { .flags = flags };
+	struct sockaddr_any addr = {0};
+	struct sock_msg m = {.flags = flags};
 	struct iovec v;
 	struct socket *s;
 	struct fdref r;
@@ -605,7 +605,7 @@ static long msg_import(struct msg_in *in, const struct user_msghdr __user *uhdr)
 
 	in->iov = in->fast;
 	in->control = NULL;
-	in->m = (struct sock_msg){ 0 };
+	in->m = (struct sock_msg){0};
 	if (copy_from_user(&in->u, uhdr, sizeof(in->u)))
 		return -EFAULT;
 	if (in->u.namelen < 0)
@@ -671,7 +671,8 @@ static long do_recvmsg(struct socket *s, struct file *f, struct user_msghdr __us
 		if (in.u.name && (copy_to_user(in.u.name, &in.addr, MIN((u32)in.u.namelen, in.m.namelen)) ||
 				  put_user((s32)in.m.namelen, &uhdr->namelen)))
 			ret = -EFAULT;
-		if (put_user(in.m.out_flags | (flags & MSG_CMSG_CLOEXEC), &uhdr->flags) || put_user(used, &uhdr->controllen))
+		if (put_user(in.m.out_flags | (flags & MSG_CMSG_CLOEXEC), &uhdr->flags) ||
+		    put_user(used, &uhdr->controllen))
 			ret = -EFAULT;
 	}
 	msg_done(&in);

@@ -5,10 +5,36 @@
 #include <gk/string.h>
 #include <gk/task.h>
 
-enum { SO_DEBUG = 1, SO_REUSEADDR, SO_TYPE, SO_ERROR, SO_DONTROUTE, SO_BROADCAST, SO_SNDBUF, SO_RCVBUF, SO_KEEPALIVE,
-       SO_OOBINLINE, SO_NO_CHECK, SO_PRIORITY, SO_LINGER, SO_BSDCOMPAT, SO_REUSEPORT, SO_PASSCRED, SO_PEERCRED,
-       SO_RCVLOWAT, SO_SNDLOWAT, SO_RCVTIMEO, SO_SNDTIMEO,
-       SO_TIMESTAMP = 29, SO_SNDBUFFORCE = 32, SO_RCVBUFFORCE, SO_TIMESTAMPNS = 35, SO_MARK, SO_PROTOCOL = 38, SO_DOMAIN };
+enum {
+	SO_DEBUG = 1,
+	SO_REUSEADDR,
+	SO_TYPE,
+	SO_ERROR,
+	SO_DONTROUTE,
+	SO_BROADCAST,
+	SO_SNDBUF,
+	SO_RCVBUF,
+	SO_KEEPALIVE,
+	SO_OOBINLINE,
+	SO_NO_CHECK,
+	SO_PRIORITY,
+	SO_LINGER,
+	SO_BSDCOMPAT,
+	SO_REUSEPORT,
+	SO_PASSCRED,
+	SO_PEERCRED,
+	SO_RCVLOWAT,
+	SO_SNDLOWAT,
+	SO_RCVTIMEO,
+	SO_SNDTIMEO,
+	SO_TIMESTAMP = 29,
+	SO_SNDBUFFORCE = 32,
+	SO_RCVBUFFORCE,
+	SO_TIMESTAMPNS = 35,
+	SO_MARK,
+	SO_PROTOCOL = 38,
+	SO_DOMAIN
+};
 
 #define BUF_MAX 212992u /* what /proc/sys/net/core/{r,w}mem_max say */
 #define SNDBUF_MIN 4608u
@@ -209,8 +235,8 @@ static int get_number(struct socket *s, int opt, s32 *n)
 static struct timeval64 timeout_value(u64 timeo)
 {
 	if (timeo == KTIME_NEVER)
-		return (struct timeval64){ 0, 0 };
-	return (struct timeval64){ (s64)(timeo / NSEC_PER_SEC), (s64)(timeo % NSEC_PER_SEC / NSEC_PER_USEC) };
+		return (struct timeval64){0, 0};
+	return (struct timeval64){(s64)(timeo / NSEC_PER_SEC), (s64)(timeo % NSEC_PER_SEC / NSEC_PER_USEC)};
 }
 
 int sock_get_option(struct socket *s, int opt, void *val, u32 *len)

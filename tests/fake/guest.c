@@ -329,8 +329,8 @@ static void raw_one(struct fake *f, uint64_t root, const char *path)
 static void do_raw(struct fake *f, const char *path)
 {
 	/* Until there is no such export: its root is a node that is not known. */
-	for (uint64_t root = 1; fuse(f, FUSE_GETATTR, root, &(struct fuse_getattr_in){0}, sizeof(struct fuse_getattr_in)) !=
-				-ESTALE;
+	for (uint64_t root = 1;
+	     fuse(f, FUSE_GETATTR, root, &(struct fuse_getattr_in){0}, sizeof(struct fuse_getattr_in)) != -ESTALE;
 	     root++)
 		raw_one(f, root, path);
 	leave(f, 0);

@@ -70,7 +70,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			/* Spare the fuzzer the guess of what is checked first. Zeros give each operation once in a while. */
 			static const uint64_t nodes[8] = {1, 2, 3, 257, 258, 259, 260, UINT64_MAX};
 			static const char names[8][8] = {"a", "b\0c", "c\0a", "user.x", "..", "a/b", "", "d\0..\0"};
-			const uint32_t total = (uint32_t)len, pick = (uint32_t)(data[at + 4] + at / 3) % (FUSE_OPCODE_LIMIT + 2),
+			const uint32_t total = (uint32_t)len,
+				       pick = (uint32_t)(data[at + 4] + at / 3) % (FUSE_OPCODE_LIMIT + 2),
 				       op = pick < FUSE_OPCODE_LIMIT ? pick : UM_FUSE_LIST + pick - FUSE_OPCODE_LIMIT;
 			const size_t name = sizeof(req.in) + (data[at + 5] + at / 5) % 8 * 8;
 

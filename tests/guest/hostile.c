@@ -155,7 +155,7 @@ static void attack_leak(void)
 
 	__asm__ volatile("rdfsbase %0" : "=r"(fs));
 #define LOOK(n)                                                                                                        \
-	__asm__ volatile("movq %%xmm" #n ", %0" : "=r"(part));                                                    \
+	__asm__ volatile("movq %%xmm" #n ", %0" : "=r"(part));                                                         \
 	xmm |= part;                                                                                                   \
 	__asm__ volatile("psrldq $8, %%xmm" #n "; movq %%xmm" #n ", %0" : "=r"(part));                                 \
 	xmm |= part
@@ -183,8 +183,9 @@ static void attack_leak(void)
 
 static u64 bad_entry(u64 root, u64 *rnd)
 {
-	const u64 frames[] = {root,	   root + 4096, 0,	  boot->ram_bytes, boot->ram_bytes - 4096, PTE_ADDR,
-			      0x200000,	   boot->kernel_start,	  1ull << 40,	   (u64)random32(rnd) << 12};
+	const u64 frames[] = {
+		root,	  root + 4096,	      0,	  boot->ram_bytes,	   boot->ram_bytes - 4096, PTE_ADDR,
+		0x200000, boot->kernel_start, 1ull << 40, (u64)random32(rnd) << 12};
 	const u64 flags[] = {7, 5, 3, 1, 0x87, 0x85, 0x67 | PTE_NX, 7 | PTE_NX, 0, 0xfff};
 
 	return frames[random32(rnd) % (sizeof(frames) / sizeof(frames[0]))] |
@@ -206,7 +207,8 @@ static void attack_tables(u64 end, u64 *rnd)
 		if (cr3 < 0 || load_cr3(root | (u64)cr3) != 0)
 			continue;
 		for (int i = 0; i < 16; i++) {
-			u64 at = ((u64)random32(rnd) << 32 | random32(rnd)) % (random32(rnd) % 2 ? UM_USER_HI_END : 1u << 30);
+			u64 at = ((u64)random32(rnd) << 32 | random32(rnd)) %
+				 (random32(rnd) % 2 ? UM_USER_HI_END : 1u << 30);
 			struct uregs u = {.rip = at, .rsp = at, .eflags = 0x202};
 
 			copy_fault(buf, (const void *)(at & ~7ull), sizeof(buf));

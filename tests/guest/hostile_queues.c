@@ -72,7 +72,8 @@ void attack_rings(u64 end, u64 *rnd)
 			const struct um_boot_queue *q = &boot->queue[random32(rnd) % 6];
 			u64 *word = va((random32(rnd) % 2 ? q->desc : q->avail) + random32(rnd) % 8 * 8);
 
-			*word = random32(rnd) % 2 ? random32(rnd) % 4 : (u64)random32(rnd) << 32 | random32(rnd) % 65536;
+			*word = random32(rnd) % 2 ? random32(rnd) % 4
+						  : (u64)random32(rnd) << 32 | random32(rnd) % 65536;
 		}
 		hypercall(UM_HC_NOTIFY, random32(rnd) % 8, 0, 0, 0);
 	}
@@ -146,8 +147,9 @@ static u64 plausible(u64 *rnd)
 
 static u32 make_request(u8 *p, u64 *rnd)
 {
-	static const char *const names[] = {"a", "b", "c", "d", "..", ".", "", "x/y", "etc", "proc", "tmp", "self", "1", "mem",
-					    "user.x", "passwd", "shadow", "root", "dev", "fd"};
+	static const char *const names[] = {"a",      "b",	"c",	  "d",	  "..",	  ".", "",
+					    "x/y",    "etc",	"proc",	  "tmp",  "self", "1", "mem",
+					    "user.x", "passwd", "shadow", "root", "dev",  "fd"};
 	struct fuse_in_header in = {.unique = random32(rnd), .nodeid = plausible(rnd), .uid = random32(rnd) % 3};
 	u32 len = sizeof(in), words = random32(rnd) % 16;
 
@@ -155,7 +157,8 @@ static u32 make_request(u8 *p, u64 *rnd)
 		in.opcode = random32(rnd) % 8 ? random32(rnd) % FUSE_OPCODE_LIMIT : UM_FUSE_LIST + random32(rnd) % 2;
 	while (in.opcode == FUSE_FALLOCATE); /* it could fill the disk */
 	for (u32 i = 0; i < words; i++, len += 8) {
-		const u64 v = random32(rnd) % 3 ? plausible(rnd) : (u64)random32(rnd) % 4096 << 32 | random32(rnd) % 4096;
+		const u64 v =
+			random32(rnd) % 3 ? plausible(rnd) : (u64)random32(rnd) % 4096 << 32 | random32(rnd) % 4096;
 
 		memcpy(p + len, &v, 8);
 	}

@@ -170,16 +170,17 @@ static int op_dgram(void)
 
 static int op_listen(void)
 {
-	struct sockaddr_un a = { .sun_family = AF_UNIX, .sun_path = "/tmp/socket" };
+	struct sockaddr_un a = {.sun_family = AF_UNIX, .sun_path = "/tmp/socket"};
 	const int s = socket(AF_UNIX, SOCK_STREAM, 0), c = socket(AF_UNIX, SOCK_STREAM, 0);
 	int ret = -1, e, got = -1;
 
-	if (s >= 0 && c >= 0 && !bind(s, (void *)&a, sizeof(a)) && !listen(s, 5) && !connect(c, (void *)&a, sizeof(a))) {
+	if (s >= 0 && c >= 0 && !bind(s, (void *)&a, sizeof(a)) && !listen(s, 5) &&
+	    !connect(c, (void *)&a, sizeof(a))) {
 		got = accept(s, NULL, NULL);
 		ret = got < 0 ? -1 : 0;
 	}
 	e = errno;
-	close_all(3, (int[]){ s, c, got });
+	close_all(3, (int[]){s, c, got});
 	unlink(a.sun_path);
 	errno = e;
 	return ret;
@@ -187,9 +188,9 @@ static int op_listen(void)
 
 static int op_rights(void)
 {
-	char cb[CMSG_SPACE(sizeof(int))] = { 0 }, byte;
-	struct iovec io = { &byte, 1 };
-	struct msghdr m = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = cb, .msg_controllen = sizeof(cb) };
+	char cb[CMSG_SPACE(sizeof(int))] = {0}, byte;
+	struct iovec io = {&byte, 1};
+	struct msghdr m = {.msg_iov = &io, .msg_iovlen = 1, .msg_control = cb, .msg_controllen = sizeof(cb)};
 	struct cmsghdr *cm = CMSG_FIRSTHDR(&m);
 	int fd[2], ret, e, got = -1;
 
@@ -207,14 +208,14 @@ static int op_rights(void)
 			memcpy(&got, CMSG_DATA(cm), sizeof(int));
 	}
 	e = errno;
-	close_all(3, (int[]){ fd[0], fd[1], got });
+	close_all(3, (int[]){fd[0], fd[1], got});
 	errno = e;
 	return ret;
 }
 
 static int op_epoll(void)
 {
-	struct epoll_event ev = { .events = EPOLLIN };
+	struct epoll_event ev = {.events = EPOLLIN};
 	const int ep = epoll_create1(0), fd = eventfd(0, 0);
 	int ret, e;
 
@@ -222,7 +223,7 @@ static int op_epoll(void)
 	if (!ret)
 		ret = epoll_wait(ep, &ev, 1, 0);
 	e = errno;
-	close_all(2, (int[]){ ep, fd });
+	close_all(2, (int[]){ep, fd});
 	errno = e;
 	return ret;
 }
@@ -302,7 +303,9 @@ static int op_exec(void)
 		return 0;
 	/* Killed after the point of no return, or an error before it. */
 	errno = (WIFSIGNALED(status) && (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGSEGV)) ||
-			(WIFEXITED(status) && (WEXITSTATUS(status) == 3 || WEXITSTATUS(status) == 127)) ? ENOMEM : EPROTO;
+				(WIFEXITED(status) && (WEXITSTATUS(status) == 3 || WEXITSTATUS(status) == 127))
+			? ENOMEM
+			: EPROTO;
 	return -1;
 }
 
@@ -315,8 +318,8 @@ static int op_thread(void)
 {
 	static char stack[STACK] __attribute__((aligned(16)));
 	static volatile int tid;
-	int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_PARENT_SETTID |
-		    CLONE_CHILD_CLEARTID;
+	int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
+		    CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
 
 	if (clone(nothing, stack + STACK, flags, NULL, &tid, NULL, &tid) < 0)
 		return -1;
@@ -458,7 +461,7 @@ static int op_stat(void)
 
 static int op_proc(void)
 {
-	static const char *const names[] = { "/proc/self/maps", "/proc/self/status", "/proc/meminfo", "/proc/mounts" };
+	static const char *const names[] = {"/proc/self/maps", "/proc/self/status", "/proc/meminfo", "/proc/mounts"};
 	char buf[512];
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -501,8 +504,8 @@ static int op_sysv(void)
 	struct {
 		long type;
 		char text[100];
-	} m = { .type = 1 };
-	struct sembuf up = { .sem_num = 1, .sem_op = 1, .sem_flg = SEM_UNDO };
+	} m = {.type = 1};
+	struct sembuf up = {.sem_num = 1, .sem_op = 1, .sem_flg = SEM_UNDO};
 	void *p = (void *)-1;
 	int ret, e;
 
@@ -527,7 +530,7 @@ static int op_sysv(void)
 
 static int op_mqueue(void)
 {
-	struct mq_attr a = { .mq_maxmsg = 4, .mq_msgsize = 64 };
+	struct mq_attr a = {.mq_maxmsg = 4, .mq_msgsize = 64};
 	const mqd_t q = mq_open("/faults", O_CREAT | O_RDWR | O_NONBLOCK, 0600, &a);
 	int ret = -1, e = errno;
 
@@ -543,7 +546,7 @@ static int op_mqueue(void)
 
 static int op_timer(void)
 {
-	struct sigevent se = { .sigev_notify = SIGEV_NONE };
+	struct sigevent se = {.sigev_notify = SIGEV_NONE};
 	timer_t t;
 
 	if (timer_create(CLOCK_MONOTONIC, &se, &t))
@@ -553,8 +556,8 @@ static int op_timer(void)
 
 static int op_signal(void)
 {
-	union sigval v = { 0 };
-	struct timespec none = { 0 };
+	union sigval v = {0};
+	struct timespec none = {0};
 	sigset_t s, old;
 	int ret, e;
 
@@ -572,7 +575,7 @@ static int op_signal(void)
 
 static int op_lock(void)
 {
-	struct flock l = { .l_type = F_WRLCK, .l_start = 10, .l_len = 10 };
+	struct flock l = {.l_type = F_WRLCK, .l_start = 10, .l_len = 10};
 	const int fd = memfd_create("x", 0);
 	int ret, e;
 
@@ -613,8 +616,9 @@ static int op_pty(void)
 
 	if (fd < 0)
 		return -1;
-	slave = ioctl(fd, 0x40045431 /* TIOCSPTLCK */, &zero) || ptsname_r(fd, name, sizeof(name)) ?
-			-1 : open(name, O_RDWR | O_NOCTTY);
+	slave = ioctl(fd, 0x40045431 /* TIOCSPTLCK */, &zero) || ptsname_r(fd, name, sizeof(name))
+			? -1
+			: open(name, O_RDWR | O_NOCTTY);
 	e = errno;
 	close(fd);
 	if (slave >= 0)
@@ -651,15 +655,22 @@ static const struct op {
 	int (*run)(void);
 	bool keeps; /* leaves something behind on purpose */
 } ops[] = {
-	{ "open", op_open },   { "open_host", op_open_host }, { "write", op_write },   { "pipe", op_pipe },
-	{ "stream", op_stream }, { "dgram", op_dgram },	      { "listen", op_listen }, { "rights", op_rights },
-	{ "epoll", op_epoll }, { "descriptors", op_descriptors }, { "fork", op_fork },
-	{ "vfork", op_vfork }, { "exec", op_exec },	      { "thread", op_thread }, { "mmap", op_mmap },
-	{ "mremap", op_mremap }, { "faults", op_faults },     { "dirs", op_dirs },     { "stat", op_stat },
-	{ "proc", op_proc },   { "list", op_list },	      { "sysv", op_sysv },     { "mqueue", op_mqueue },
-	{ "timer", op_timer }, { "signal", op_signal },	      { "lock", op_lock },     { "mount", op_mount },
-	{ "pty", op_pty },     { "vectors", op_vectors },     { "ids", op_ids },
-	{ "overlay", op_overlay }, { "copyup", op_copyup, .keeps = true },
+	{"open", op_open},	 {"open_host", op_open_host},
+	{"write", op_write},	 {"pipe", op_pipe},
+	{"stream", op_stream},	 {"dgram", op_dgram},
+	{"listen", op_listen},	 {"rights", op_rights},
+	{"epoll", op_epoll},	 {"descriptors", op_descriptors},
+	{"fork", op_fork},	 {"vfork", op_vfork},
+	{"exec", op_exec},	 {"thread", op_thread},
+	{"mmap", op_mmap},	 {"mremap", op_mremap},
+	{"faults", op_faults},	 {"dirs", op_dirs},
+	{"stat", op_stat},	 {"proc", op_proc},
+	{"list", op_list},	 {"sysv", op_sysv},
+	{"mqueue", op_mqueue},	 {"timer", op_timer},
+	{"signal", op_signal},	 {"lock", op_lock},
+	{"mount", op_mount},	 {"pty", op_pty},
+	{"vectors", op_vectors}, {"ids", op_ids},
+	{"overlay", op_overlay}, {"copyup", op_copyup, .keeps = true},
 };
 
 /* EAGAIN: of fork and queued signals; ENOBUFS: of sockets; ENOLCK: of locks; EIO: a file's page. */

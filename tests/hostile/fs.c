@@ -253,8 +253,7 @@ static void test_read_only(void)
 	const struct fuse_fallocate_in fa = {.fh = fh, .length = 1};
 
 	CHECK_EQ(fsc_open(&c, rw.nodeid, O_RDWR, &source), 0);
-	const struct fuse_copy_file_range_in copy = {
-		.fh_in = source, .nodeid_out = e.nodeid, .fh_out = fh, .len = 1};
+	const struct fuse_copy_file_range_in copy = {.fh_in = source, .nodeid_out = e.nodeid, .fh_out = fh, .len = 1};
 
 	CHECK_EQ(raw(FUSE_COPY_FILE_RANGE, rw.nodeid, &copy, sizeof(copy), NULL, NULL), -EBADF);
 	CHECK_EQ(raw(FUSE_FALLOCATE, e.nodeid, &fa, sizeof(fa), NULL, NULL), -EROFS);
@@ -444,14 +443,15 @@ static void test_covers(void)
 
 	CHECK_EQ(fsc_lookup(&c, 1, "cov", &dir), 0);
 	CHECK_EQ(fsc_lookup(&c, 2, "cov", &ro), 0);
-	for (int export = 0; export < 2; export++) {
+	for (int export = 0; export < 2; export ++) {
 		const uint64_t d = export ? ro.nodeid : dir.nodeid;
 
 		CHECK_EQ(fsc_lookup(&c, d, "keys", &e), 0);
 		CHECK_EQ(e.attr.mode, S_IFDIR | 0555);
 		CHECK_EQ(fsc_lookup(&c, e.nodeid, "key", &x), -ENOENT);
-		CHECK_EQ(raw(FUSE_OPENDIR, e.nodeid, &(struct fuse_open_in){0}, sizeof(struct fuse_open_in), NULL, NULL),
-			 -EACCES);
+		CHECK_EQ(
+			raw(FUSE_OPENDIR, e.nodeid, &(struct fuse_open_in){0}, sizeof(struct fuse_open_in), NULL, NULL),
+			-EACCES);
 		CHECK_EQ(raw(UM_FUSE_LIST, e.nodeid, &(struct um_fuse_list_in){.size = 4096, .plus = 1},
 			     sizeof(struct um_fuse_list_in), NULL, NULL),
 			 -EACCES);
@@ -459,8 +459,8 @@ static void test_covers(void)
 		CHECK_EQ(e.attr.mode, S_IFREG);
 		CHECK_EQ(e.attr.size, 0);
 		CHECK_EQ(fsc_open(&c, e.nodeid, O_RDONLY, &fh), -EACCES);
-		CHECK_EQ(raw(UM_FUSE_OPEN_READ, e.nodeid, &(struct fuse_read_in){.size = 1}, sizeof(struct fuse_read_in),
-			     NULL, NULL),
+		CHECK_EQ(raw(UM_FUSE_OPEN_READ, e.nodeid, &(struct fuse_read_in){.size = 1},
+			     sizeof(struct fuse_read_in), NULL, NULL),
 			 -EACCES);
 		CHECK_EQ(raw(FUSE_GETXATTR, e.nodeid, &(struct fuse_getxattr_in){.size = 100},
 			     sizeof(struct fuse_getxattr_in), "user.x", NULL),
@@ -482,13 +482,14 @@ static void test_covers(void)
 		CHECK_EQ(raw(FUSE_RENAME2, 1, &(struct fuse_rename2_in){.newdir = dir.nodeid, .flags = RENAME_EXCHANGE},
 			     sizeof(exchange), "plain", names[i]),
 			 -EBUSY);
-		CHECK_EQ(raw(FUSE_RENAME, 1, &(struct fuse_rename_in){.newdir = dir.nodeid}, sizeof(up), "plain", names[i]),
+		CHECK_EQ(raw(FUSE_RENAME, 1, &(struct fuse_rename_in){.newdir = dir.nodeid}, sizeof(up), "plain",
+			     names[i]),
 			 -EBUSY);
 		CHECK_EQ(raw(FUSE_UNLINK, dir.nodeid, NULL, 0, names[i], NULL), -EBUSY);
 		CHECK_EQ(raw(FUSE_RMDIR, dir.nodeid, NULL, 0, names[i], NULL), -EBUSY);
 		CHECK_EQ(raw(FUSE_SETATTR, e.nodeid, &setattr, sizeof(setattr), NULL, NULL), i ? -EACCES : -EISDIR);
-		CHECK_EQ(raw(FUSE_LINK, 1, &(struct fuse_link_in){.oldnodeid = e.nodeid}, sizeof(struct fuse_link_in), "seen",
-			     NULL),
+		CHECK_EQ(raw(FUSE_LINK, 1, &(struct fuse_link_in){.oldnodeid = e.nodeid}, sizeof(struct fuse_link_in),
+			     "seen", NULL),
 			 -EACCES);
 		CHECK_EQ(raw(FUSE_CREATE, dir.nodeid, &create, sizeof(create), names[i], NULL), -EACCES);
 	}

@@ -11,7 +11,7 @@
 #include "sys.h"
 
 #define PAGE 4096ul
-#define CODE(...) (const unsigned char[]){ __VA_ARGS__ }, sizeof((const unsigned char[]){ __VA_ARGS__ })
+#define CODE(...) (const unsigned char[]){__VA_ARGS__}, sizeof((const unsigned char[]){__VA_ARGS__})
 #define SYSCALL 0xb8, 39, 0, 0, 0, 0x0f, 0x05 /* getpid */
 #define UD2 0x0f, 0x0b
 #define SET_FLAG(b1, b2, b3) 0x9c, 0x81, 0x0c, 0x24, 0, b1, b2, b3, 0x9d
@@ -27,53 +27,55 @@ static const struct {
 	const unsigned char *code;
 	size_t size;
 } codes[] = {
-	{ "ud2", SIGILL, ANYWHERE, CODE(UD2) },
-	{ "hlt", SIGSEGV, ANYWHERE, CODE(0xf4) },
-	{ "cli", SIGSEGV, ANYWHERE, CODE(0xfa) },
-	{ "in", SIGSEGV, ANYWHERE, CODE(0xec) },
-	{ "rdmsr", SIGSEGV, ANYWHERE, CODE(0x0f, 0x32) },
-	{ "mov to cr3", SIGSEGV, ANYWHERE, CODE(0x0f, 0x22, 0xd8) },
-	{ "lgdt", SIGSEGV, ANYWHERE, CODE(0x0f, 0x01, 0x14, 0x24) },
-	{ "invd", SIGSEGV, ANYWHERE, CODE(0x0f, 0x08) },
-	{ "swapgs", SIGSEGV, ANYWHERE, CODE(0x0f, 0x01, 0xf8) },
-	{ "sysret", SIGSEGV, ANYWHERE, CODE(0x48, 0x0f, 0x07) },
-	{ "sysexit", SIGSEGV, ANYWHERE, CODE(0x0f, 0x35) },
-	{ "int3", SIGTRAP, ANYWHERE, CODE(0xcc) },
-	{ "int1", SIGTRAP, ANYWHERE, CODE(0xf1) },
-	{ "int 0", SIGSEGV, ANYWHERE, CODE(0xcd, 0) },
-	{ "int 4", SIGSEGV, ANYWHERE, CODE(0xcd, 4) },
-	{ "int 14", SIGSEGV, ANYWHERE, CODE(0xcd, 14) },
-	{ "int 0x20", SIGSEGV, ANYWHERE, CODE(0xcd, 0x20) },
-	{ "int 0x81", SIGSEGV, ANYWHERE, CODE(0xcd, 0x81) },
-	{ "iret to nowhere", SIGSEGV, ANYWHERE, CODE(0x48, 0xcf) },
-	{ "overflow of a division", SIGFPE, ANYWHERE, CODE(0xba, 1, 0, 0, 0, 0x31, 0xc0, 0x31, 0xc9, 0xff, 0xc1, 0xf7, 0xf1) },
-	{ "lock nop", SIGILL, ANYWHERE, CODE(0xf0, 0x90) },
-	{ "sixteen prefixes", SIGSEGV, ANYWHERE, CODE(0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66,
-						       0x66, 0x66, 0x66, 0x66, 0x90) },
-	{ "push, rsp 0", SIGSEGV, ANYWHERE, CODE(0x31, 0xe4, 0x50) },
-	{ "push, rsp not canonical", SIGBUS, ANYWHERE, CODE(NON_CANONICAL_RAX, RSP_FROM_RAX, 0x50) },
-	{ "push, rsp the kernel's", SIGSEGV, ANYWHERE, CODE(0x48, 0xc7, 0xc4, 0, 0, 0, 0x80, 0x50) },
-	{ "system call, rsp 0", SIGILL, ANYWHERE, CODE(0x31, 0xe4, SYSCALL, UD2) },
-	{ "system call, rsp not canonical", SIGILL, ANYWHERE, CODE(NON_CANONICAL_RAX, RSP_FROM_RAX, SYSCALL, UD2) },
-	{ "system call, alignment checks", SIGILL, ANYWHERE, CODE(SET_FLAG(0, 4, 0), SYSCALL, UD2) },
-	{ "system call, direction flag", SIGILL, ANYWHERE, CODE(0xfd, SYSCALL, UD2) },
-	{ "system call, nested task", SIGILL, ANYWHERE, CODE(SET_FLAG(0x40, 0, 0), SYSCALL, UD2) },
-	{ "system call, single step", SIGTRAP, ANYWHERE, CODE(SET_FLAG(1, 0, 0), SYSCALL, UD2) },
-	{ "system call, %gs null", SIGILL, ANYWHERE, CODE(0x31, 0xc0, 0x8e, 0xe8, SYSCALL, UD2) },
-	{ "system call across pages", SIGILL, ACROSS_PAGES, CODE(SYSCALL, UD2) },
-	{ "system call at the end", SIGSEGV, END_OF_MEMORY, CODE(SYSCALL) },
-	{ "half an instruction at the end", SIGSEGV, END_OF_MEMORY, CODE(0x0f) },
-	{ "alignment check", SIGBUS, ANYWHERE, CODE(SET_FLAG(0, 4, 0), 0x48, 0x8b, 0x44, 0x24, 0x01) },
-	{ "far return to 0", SIGSEGV, ANYWHERE, CODE(0x6a, 0x33, 0x6a, 0x00, 0x48, 0xcb) },
-	{ "far return, bad cs", SIGSEGV, ANYWHERE, CODE(0x6a, 0x07, 0x6a, 0x00, 0x48, 0xcb) },
-	{ "bad ds", SIGSEGV, ANYWHERE, CODE(0xb8, 0x55, 0x55, 0, 0, 0x8e, 0xd8) },
-	{ "ds and es null", SIGILL, ANYWHERE, CODE(0x31, 0xc0, 0x8e, 0xc0, 0x8e, 0xd8, UD2) },
-	{ "ss null", SIGSEGV, ANYWHERE, CODE(0x31, 0xc0, 0x8e, 0xd0) },
-	{ "flat fs", SIGSEGV, ANYWHERE, CODE(0xb8, 0x2b, 0, 0, 0, 0x8e, 0xe0, 0x64, 0x8b, 0x04, 0x25, 0, 0, 0, 0) },
-	{ "flat gs", SIGSEGV, ANYWHERE, CODE(0xb8, 0x2b, 0, 0, 0, 0x8e, 0xe8, 0x65, 0x8b, 0x04, 0x25, 0, 0, 0, 0) },
-	{ "fs base the kernel's", SIGSEGV, ANYWHERE, CODE(0x48, 0xb8, 0, 0, 0, 0, 0, 0x88, 0xff, 0xff, 0xf3, 0x48, 0x0f, 0xae,
-							   0xd0, 0x64, 0x8b, 0x04, 0x25, 0, 0, 0, 0) },
-	{ "fs base not canonical", SIGSEGV, ANYWHERE, CODE(NON_CANONICAL_RAX, 0xf3, 0x48, 0x0f, 0xae, 0xd0) },
+	{"ud2", SIGILL, ANYWHERE, CODE(UD2)},
+	{"hlt", SIGSEGV, ANYWHERE, CODE(0xf4)},
+	{"cli", SIGSEGV, ANYWHERE, CODE(0xfa)},
+	{"in", SIGSEGV, ANYWHERE, CODE(0xec)},
+	{"rdmsr", SIGSEGV, ANYWHERE, CODE(0x0f, 0x32)},
+	{"mov to cr3", SIGSEGV, ANYWHERE, CODE(0x0f, 0x22, 0xd8)},
+	{"lgdt", SIGSEGV, ANYWHERE, CODE(0x0f, 0x01, 0x14, 0x24)},
+	{"invd", SIGSEGV, ANYWHERE, CODE(0x0f, 0x08)},
+	{"swapgs", SIGSEGV, ANYWHERE, CODE(0x0f, 0x01, 0xf8)},
+	{"sysret", SIGSEGV, ANYWHERE, CODE(0x48, 0x0f, 0x07)},
+	{"sysexit", SIGSEGV, ANYWHERE, CODE(0x0f, 0x35)},
+	{"int3", SIGTRAP, ANYWHERE, CODE(0xcc)},
+	{"int1", SIGTRAP, ANYWHERE, CODE(0xf1)},
+	{"int 0", SIGSEGV, ANYWHERE, CODE(0xcd, 0)},
+	{"int 4", SIGSEGV, ANYWHERE, CODE(0xcd, 4)},
+	{"int 14", SIGSEGV, ANYWHERE, CODE(0xcd, 14)},
+	{"int 0x20", SIGSEGV, ANYWHERE, CODE(0xcd, 0x20)},
+	{"int 0x81", SIGSEGV, ANYWHERE, CODE(0xcd, 0x81)},
+	{"iret to nowhere", SIGSEGV, ANYWHERE, CODE(0x48, 0xcf)},
+	{"overflow of a division", SIGFPE, ANYWHERE,
+	 CODE(0xba, 1, 0, 0, 0, 0x31, 0xc0, 0x31, 0xc9, 0xff, 0xc1, 0xf7, 0xf1)},
+	{"lock nop", SIGILL, ANYWHERE, CODE(0xf0, 0x90)},
+	{"sixteen prefixes", SIGSEGV, ANYWHERE,
+	 CODE(0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x90)},
+	{"push, rsp 0", SIGSEGV, ANYWHERE, CODE(0x31, 0xe4, 0x50)},
+	{"push, rsp not canonical", SIGBUS, ANYWHERE, CODE(NON_CANONICAL_RAX, RSP_FROM_RAX, 0x50)},
+	{"push, rsp the kernel's", SIGSEGV, ANYWHERE, CODE(0x48, 0xc7, 0xc4, 0, 0, 0, 0x80, 0x50)},
+	{"system call, rsp 0", SIGILL, ANYWHERE, CODE(0x31, 0xe4, SYSCALL, UD2)},
+	{"system call, rsp not canonical", SIGILL, ANYWHERE, CODE(NON_CANONICAL_RAX, RSP_FROM_RAX, SYSCALL, UD2)},
+	{"system call, alignment checks", SIGILL, ANYWHERE, CODE(SET_FLAG(0, 4, 0), SYSCALL, UD2)},
+	{"system call, direction flag", SIGILL, ANYWHERE, CODE(0xfd, SYSCALL, UD2)},
+	{"system call, nested task", SIGILL, ANYWHERE, CODE(SET_FLAG(0x40, 0, 0), SYSCALL, UD2)},
+	{"system call, single step", SIGTRAP, ANYWHERE, CODE(SET_FLAG(1, 0, 0), SYSCALL, UD2)},
+	{"system call, %gs null", SIGILL, ANYWHERE, CODE(0x31, 0xc0, 0x8e, 0xe8, SYSCALL, UD2)},
+	{"system call across pages", SIGILL, ACROSS_PAGES, CODE(SYSCALL, UD2)},
+	{"system call at the end", SIGSEGV, END_OF_MEMORY, CODE(SYSCALL)},
+	{"half an instruction at the end", SIGSEGV, END_OF_MEMORY, CODE(0x0f)},
+	{"alignment check", SIGBUS, ANYWHERE, CODE(SET_FLAG(0, 4, 0), 0x48, 0x8b, 0x44, 0x24, 0x01)},
+	{"far return to 0", SIGSEGV, ANYWHERE, CODE(0x6a, 0x33, 0x6a, 0x00, 0x48, 0xcb)},
+	{"far return, bad cs", SIGSEGV, ANYWHERE, CODE(0x6a, 0x07, 0x6a, 0x00, 0x48, 0xcb)},
+	{"bad ds", SIGSEGV, ANYWHERE, CODE(0xb8, 0x55, 0x55, 0, 0, 0x8e, 0xd8)},
+	{"ds and es null", SIGILL, ANYWHERE, CODE(0x31, 0xc0, 0x8e, 0xc0, 0x8e, 0xd8, UD2)},
+	{"ss null", SIGSEGV, ANYWHERE, CODE(0x31, 0xc0, 0x8e, 0xd0)},
+	{"flat fs", SIGSEGV, ANYWHERE, CODE(0xb8, 0x2b, 0, 0, 0, 0x8e, 0xe0, 0x64, 0x8b, 0x04, 0x25, 0, 0, 0, 0)},
+	{"flat gs", SIGSEGV, ANYWHERE, CODE(0xb8, 0x2b, 0, 0, 0, 0x8e, 0xe8, 0x65, 0x8b, 0x04, 0x25, 0, 0, 0, 0)},
+	{"fs base the kernel's", SIGSEGV, ANYWHERE,
+	 CODE(0x48, 0xb8, 0, 0, 0, 0, 0, 0x88, 0xff, 0xff, 0xf3, 0x48, 0x0f, 0xae, 0xd0, 0x64, 0x8b, 0x04, 0x25, 0, 0,
+	      0, 0)},
+	{"fs base not canonical", SIGSEGV, ANYWHERE, CODE(NON_CANONICAL_RAX, 0xf3, 0x48, 0x0f, 0xae, 0xd0)},
 };
 
 static void run_code(size_t n)
@@ -106,12 +108,17 @@ static void test_codes(void)
 
 /* ---- places ---- */
 
-static char data[64] = { (char)0xc3 };
+static char data[64] = {(char)0xc3};
 
 static void test_places(void)
 {
-	const unsigned long nowhere[] = { 0, 8, 0x8000000000000000ul, 0xffffffff81000000ul, 0xffff888000000000ul,
-					  0x7ffffffff000ul, (unsigned long)data };
+	const unsigned long nowhere[] = {0,
+					 8,
+					 0x8000000000000000ul,
+					 0xffffffff81000000ul,
+					 0xffff888000000000ul,
+					 0x7ffffffff000ul,
+					 (unsigned long)data};
 
 	for (size_t i = 0; i < sizeof(nowhere) / sizeof(nowhere[0]); i++) {
 		for (int handler = 0; handler < 2; handler++) {
@@ -162,7 +169,7 @@ static void fault_again(int sig)
 
 static void catch_segv(void (*handler)(int), int flags)
 {
-	struct sigaction sa = { .sa_handler = handler, .sa_flags = flags };
+	struct sigaction sa = {.sa_handler = handler, .sa_flags = flags};
 
 	sigaction(SIGSEGV, &sa, NULL);
 }
@@ -188,7 +195,7 @@ static void without_altstack(void)
 
 static void with_altstack(void)
 {
-	stack_t ss = { .ss_sp = malloc(65536), .ss_size = 65536 };
+	stack_t ss = {.ss_sp = malloc(65536), .ss_size = 65536};
 
 	sigaltstack(&ss, NULL);
 	catch_segv(on_segv, SA_ONSTACK);
@@ -197,7 +204,7 @@ static void with_altstack(void)
 
 static void altstack_nowhere(void)
 {
-	stack_t ss = { .ss_sp = bad_ptr, .ss_size = 65536 };
+	stack_t ss = {.ss_sp = bad_ptr, .ss_size = 65536};
 
 	sigaltstack(&ss, NULL);
 	catch_segv(on_segv, SA_ONSTACK);
@@ -222,17 +229,20 @@ static void test_stacks(void)
 		void (*run)(void);
 		int status;
 	} runs[] = {
-		{ plain, 128 + SIGSEGV },	    { in_a_thread, 128 + SIGSEGV },
-		{ without_altstack, 128 + SIGSEGV }, { with_altstack, 5 },
-		{ altstack_nowhere, 128 + SIGSEGV }, { fault_in_handler, 128 + SIGSEGV },
-		{ faults_without_end, 128 + SIGSEGV },
+		{plain, 128 + SIGSEGV},
+		{in_a_thread, 128 + SIGSEGV},
+		{without_altstack, 128 + SIGSEGV},
+		{with_altstack, 5},
+		{altstack_nowhere, 128 + SIGSEGV},
+		{fault_in_handler, 128 + SIGSEGV},
+		{faults_without_end, 128 + SIGSEGV},
 	};
 
 	for (size_t i = 0; i < sizeof(runs) / sizeof(runs[0]); i++) {
 		const pid_t pid = (pid_t)CHECK_OK(fork());
 
 		if (!pid) {
-			const struct rlimit r = { 1 << 20, 1 << 20 };
+			const struct rlimit r = {1 << 20, 1 << 20};
 
 			setrlimit(RLIMIT_STACK, &r);
 			runs[i].run();
@@ -260,7 +270,7 @@ static void *runner(void *arg)
 /* One byte decides which system call it is; each thread sees the one or the other. */
 static void test_rewritten(void)
 {
-	static const unsigned char code[] = { 0xb8, 39, 0, 0, 0, 0x0f, 0x05, 0xc3 };
+	static const unsigned char code[] = {0xb8, 39, 0, 0, 0, 0x0f, 0x05, 0xc3};
 	pthread_t t[3];
 
 	jit = mmap(NULL, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -281,7 +291,7 @@ static void test_rewritten(void)
 
 int main(void)
 {
-	const struct rlimit none = { 0, 0 };
+	const struct rlimit none = {0, 0};
 
 	setrlimit(RLIMIT_CORE, &none);
 	test_codes();

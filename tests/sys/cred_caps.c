@@ -25,7 +25,7 @@ struct data {
 
 static struct data get(void)
 {
-	struct header h = { 0x20080522, 0 };
+	struct header h = {0x20080522, 0};
 	struct data d[2];
 
 	CHECK_OK(syscall(SYS_capget, &h, d));
@@ -34,8 +34,8 @@ static struct data get(void)
 
 static long set(unsigned int e, unsigned int p, unsigned int i)
 {
-	struct header h = { 0x20080522, 0 };
-	struct data d[2] = { { e, p, i } };
+	struct header h = {0x20080522, 0};
+	struct data d[2] = {{e, p, i}};
 
 	return syscall(SYS_capset, &h, d);
 }
@@ -53,7 +53,7 @@ static void in_child(void (*fn)(void))
 
 static void test_calls(void)
 {
-	struct header h = { 0, 0 };
+	struct header h = {0, 0};
 	struct data d[2];
 
 	CHECK_ERR(syscall(SYS_capget, &h, d), EINVAL);
@@ -67,7 +67,7 @@ static void test_calls(void)
 	CHECK_ERR(syscall(SYS_capget, &h, d), ESRCH);
 	CHECK_ERR(syscall(SYS_capset, &h, d), EPERM);
 	CHECK_ERR(syscall(SYS_capget, (void *)8, d), EFAULT);
-	h = (struct header){ 0x19980330, getpid() };
+	h = (struct header){0x19980330, getpid()};
 	CHECK_OK(syscall(SYS_capget, &h, d));
 	h.pid = getppid();
 	CHECK_OK(syscall(SYS_capget, &h, d));

@@ -46,7 +46,7 @@ static unsigned long long caps(void)
 	struct {
 		unsigned int version;
 		int pid;
-	} h = { 0x20080522, 0 };
+	} h = {0x20080522, 0};
 	struct {
 		unsigned int e, p, i;
 	} d[2];
@@ -125,7 +125,7 @@ static void root_seteuid(void)
 
 static void root_groups(void)
 {
-	gid_t in[5] = { 50, 10, 40, 20, 10 }, out[8];
+	gid_t in[5] = {50, 10, 40, 20, 10}, out[8];
 
 	CHECK_OK(setgroups(5, in));
 	CHECK_EQ(getgroups(0, NULL), 5);
@@ -157,7 +157,7 @@ static void root_keepcaps(void)
 	struct {
 		unsigned int version;
 		int pid;
-	} h = { 0x20080522, 0 };
+	} h = {0x20080522, 0};
 	struct {
 		unsigned int e, p, i;
 	} d[2];

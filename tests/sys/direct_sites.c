@@ -14,17 +14,19 @@
 
 /* Sites in text of their own; each is long f(long arg). */
 __asm__(".text\n.balign 4096\n.globl sites_start\nsites_start:\n"
-	".skip 16, 0xcc\nsite_mov: mov $39, %eax\nsyscall\nret\n.balign 16\n"          /* getpid */
+	".skip 16, 0xcc\nsite_mov: mov $39, %eax\nsyscall\nret\n.balign 16\n"			/* getpid */
 	".skip 8, 0xcc\nsite_xor: xor %eax, %eax\nsyscall\ncmp $-4096, %rax\nret\n.balign 16\n" /* read(fd, ...) */
-	"site_lead: mov $14, %eax\nxor %edx, %edx\nmov $8, %r10d\nsyscall\nret\n.balign 16\n" /* rt_sigprocmask */
-	"site_stack: push %rdi\npush %rdi\nmov %rdi, %rax\nmov 0x8(%rsp), %r9\nsyscall\npop %rdi\npop %rdi\nret\n.balign 16\n"
-	"site_r8: mov $39, %r8d\nmov %r8d, %eax\nsyscall\nret\n.balign 16\n"           /* mov with a prefix: no site */
-	"site_into: jmp 1f\nmov $110, %eax\n1: syscall\nret\n.balign 16\n"             /* a jump behind the mov */
-	"site_inside: movabs $0x48050f00000027b8, %rax\nret\n.balign 16\n"         /* looks like one */
+	"site_lead: mov $14, %eax\nxor %edx, %edx\nmov $8, %r10d\nsyscall\nret\n.balign 16\n"	/* rt_sigprocmask */
+	"site_stack: push %rdi\npush %rdi\nmov %rdi, %rax\nmov 0x8(%rsp), %r9\nsyscall\npop %rdi\npop "
+	"%rdi\nret\n.balign 16\n"
+	"site_r8: mov $39, %r8d\nmov %r8d, %eax\nsyscall\nret\n.balign 16\n" /* mov with a prefix: no site */
+	"site_into: jmp 1f\nmov $110, %eax\n1: syscall\nret\n.balign 16\n"   /* a jump behind the mov */
+	"site_inside: movabs $0x48050f00000027b8, %rax\nret\n.balign 16\n"   /* looks like one */
 	"site_inside_xor: mov $0x050fc031, %eax\nret\n.balign 32\n"
-	"site_join: test %edi, %edi\nmov $39, %eax\nje 1f\nmov $110, %eax\n1: mov %esi, %edx\nsyscall\nret\n.balign 16\n"
+	"site_join: test %edi, %edi\nmov $39, %eax\nje 1f\nmov $110, %eax\n1: mov %esi, %edx\nsyscall\nret\n.balign "
+	"16\n"
 	".balign 4096\n.skip 4090, 0x90\n"
-	"site_border: mov $39, %eax\nsyscall\nret\n"                                 /* ends in the next page */
+	"site_border: mov $39, %eax\nsyscall\nret\n" /* ends in the next page */
 	".balign 4096\n"
 	".globl sites_end\nsites_end:\n");
 extern char sites_start[], sites_end[], site_mov[], site_xor[], site_lead[], site_stack[], site_r8[], site_into[],
@@ -36,8 +38,8 @@ static long call(const void *site, long rdi, long rsi, long rdx, long rax)
 	long rbx = 0x1234567, r12 = 0x7654321;
 
 	__asm__ volatile("mov %[rbx], %%rbx; mov %[r12], %%r12; call *%[site]; mov %%rbx, %[rbx]; mov %%r12, %[r12]"
-			 : "+a"(rax), "+D"(rdi), "+S"(rsi), "+d"(rdx), "+r"(r8), "+r"(r9), "+r"(r10), [rbx] "+m"(rbx),
-			   [r12] "+m"(r12)
+			 : "+a"(rax), "+D"(rdi), "+S"(rsi), "+d"(rdx), "+r"(r8), "+r"(r9),
+			   "+r"(r10), [rbx] "+m"(rbx), [r12] "+m"(r12)
 			 : [site] "r"(site)
 			 : "rcx", "r11", "rbx", "r12", "memory", "cc");
 	CHECK_EQ(rbx, 0x1234567);
@@ -73,7 +75,7 @@ static void original_bytes(void)
 {
 	size_t size = (size_t)(sites_end - sites_start);
 	unsigned char before[5], *p = (unsigned char *)site_mov;
-	static const unsigned char mov[5] = { 0xb8, 39, 0, 0, 0 };
+	static const unsigned char mov[5] = {0xb8, 39, 0, 0, 0};
 
 	CHECK_OK(mprotect(sites_start, size, PROT_READ | PROT_WRITE | PROT_EXEC));
 	memcpy(before, p, 5);
@@ -120,7 +122,7 @@ static void *in_thread(void *arg)
 
 static void own_gs_base(void)
 {
-	static uint64_t area[2] = { 0x1122334455667788, 0 };
+	static uint64_t area[2] = {0x1122334455667788, 0};
 	pthread_t other;
 	uint64_t v;
 

@@ -16,14 +16,14 @@ static int ep;
 
 static int add(int fd, uint32_t events)
 {
-	struct epoll_event ev = { .events = events, .data.fd = fd };
+	struct epoll_event ev = {.events = events, .data.fd = fd};
 
 	return epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev);
 }
 
 static int mod(int fd, uint32_t events)
 {
-	struct epoll_event ev = { .events = events, .data.fd = fd };
+	struct epoll_event ev = {.events = events, .data.fd = fd};
 
 	return epoll_ctl(ep, EPOLL_CTL_MOD, fd, &ev);
 }
@@ -76,7 +76,7 @@ static void triggering(void)
 
 static void errors(void)
 {
-	struct epoll_event ev = { .events = EPOLLIN };
+	struct epoll_event ev = {.events = EPOLLIN};
 	volatile int few = -1;
 	int p[2], file, ep2;
 
@@ -169,8 +169,8 @@ static void on_signal(int sig)
 
 static void waiting(void)
 {
-	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
-	struct timespec t0, t1, ts = { 0, 20000000 };
+	struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+	struct timespec t0, t1, ts = {0, 20000000};
 	struct epoll_event ev;
 	sigset_t none, set;
 

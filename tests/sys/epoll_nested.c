@@ -10,7 +10,7 @@
 
 static int add(int ep, int fd, uint32_t events)
 {
-	struct epoll_event ev = { .events = events, .data.fd = fd };
+	struct epoll_event ev = {.events = events, .data.fd = fd};
 
 	return epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev);
 }
@@ -20,7 +20,7 @@ int main(void)
 	int in = CHECK_OK(epoll_create1(0)), mid = CHECK_OK(epoll_create1(0)), out = CHECK_OK(epoll_create1(0));
 	int e = CHECK_OK(eventfd(0, EFD_NONBLOCK)), chain[10], depth;
 	struct epoll_event ev[4];
-	struct pollfd p = { out, POLLIN, 0 };
+	struct pollfd p = {out, POLLIN, 0};
 	unsigned long long v = 1;
 
 	CHECK_OK(add(in, e, EPOLLIN));

@@ -33,7 +33,7 @@ static void *worker(void *arg)
 
 static void tokens(void)
 {
-	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLET};
 	unsigned long long one = 1;
 	pthread_t t[WORKERS];
 
@@ -84,7 +84,7 @@ static void echo(void)
 	ep = CHECK_OK(epoll_create1(0));
 	for (int i = 0; i < 8; i++) {
 		CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, pairs[i]));
-		ev = (struct epoll_event){ .events = EPOLLIN | EPOLLONESHOT, .data.fd = pairs[i][1] };
+		ev = (struct epoll_event){.events = EPOLLIN | EPOLLONESHOT, .data.fd = pairs[i][1]};
 		CHECK_OK(epoll_ctl(ep, EPOLL_CTL_ADD, pairs[i][1], &ev));
 	}
 	for (int i = 0; i < 3; i++)
@@ -102,7 +102,7 @@ static void echo(void)
 			CHECK_EQ(c, (char)(n + i));
 		}
 	}
-	ev = (struct epoll_event){ .events = EPOLLIN, .data.fd = -1 };
+	ev = (struct epoll_event){.events = EPOLLIN, .data.fd = -1};
 	CHECK_OK(epoll_ctl(ep, EPOLL_CTL_ADD, quit, &ev));
 	CHECK_EQ(write(quit, &one, 8), 8);
 	for (int i = 0; i < 3; i++)
@@ -119,7 +119,7 @@ static atomic_int stop;
 
 static void *churn(void *arg)
 {
-	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLET};
 	unsigned long long one = 1;
 
 	while (!atomic_load(&stop)) {
@@ -163,7 +163,7 @@ static atomic_int woken;
 
 static void *exclusive_waiter(void *arg)
 {
-	struct epoll_event ev = { .events = EPOLLIN | EPOLLEXCLUSIVE };
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLEXCLUSIVE};
 	int own = CHECK_OK(epoll_create1(0));
 
 	CHECK_OK(epoll_ctl(own, EPOLL_CTL_ADD, efd, &ev));

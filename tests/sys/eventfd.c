@@ -24,7 +24,7 @@ static void put(int fd, uint64_t v)
 
 static int ready(int fd)
 {
-	struct pollfd p = { fd, POLLIN | POLLOUT, 0 };
+	struct pollfd p = {fd, POLLIN | POLLOUT, 0};
 
 	CHECK(poll(&p, 1, 0) >= 0);
 	return p.revents;

@@ -200,7 +200,8 @@ static volatile sig_atomic_t xfsz;
 /* A page's worth that begins in one mapping and ends in another, which nobody has touched yet, or which is not there. */
 static void test_two_mappings(void)
 {
-	int fd = CHECK_OK(open("x", O_CREAT | O_TRUNC | O_RDWR, 0600)), other = CHECK_OK(open("y", O_CREAT | O_RDWR, 0600));
+	int fd = CHECK_OK(open("x", O_CREAT | O_TRUNC | O_RDWR, 0600)),
+	    other = CHECK_OK(open("y", O_CREAT | O_RDWR, 0600));
 	char *p = mmap(NULL, 3 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	char back[4096];
 

@@ -61,7 +61,7 @@ static void start(struct waiter *w, int n, uint32_t *addr, int op, uint32_t bits
 {
 	asleep = awake = 0;
 	for (int i = 0; i < n; i++) {
-		w[i] = (struct waiter){ .addr = addr, .op = op, .bitset = bitset };
+		w[i] = (struct waiter){.addr = addr, .op = op, .bitset = bitset};
 		CHECK_EQ(pthread_create(&w[i].thread, NULL, wait_on, &w[i]), 0);
 	}
 	while (asleep < n)
@@ -87,7 +87,7 @@ static void until_awake(int n)
 
 static void test_errors(void)
 {
-	struct timespec bad = { .tv_nsec = 1000000000 }, zero = { 0 };
+	struct timespec bad = {.tv_nsec = 1000000000}, zero = {0};
 
 	CHECK_ERR(futex(&word, FUTEX_WAIT, word + 1, NULL, NULL, 0), EAGAIN);
 	CHECK_ERR(futex((char *)&word + 1, FUTEX_WAIT, 0, NULL, NULL, 0), EINVAL);
@@ -110,7 +110,7 @@ static void test_errors(void)
 
 static void test_timeout(void)
 {
-	struct timespec ts = { .tv_nsec = 20000000 };
+	struct timespec ts = {.tv_nsec = 20000000};
 	double t0 = now(CLOCK_MONOTONIC), d;
 
 	CHECK_ERR(futex(&word, FUTEX_WAIT_PRIVATE, word, &ts, NULL, 0), ETIMEDOUT);
@@ -123,11 +123,12 @@ static void test_timeout(void)
 	CHECK(d >= 0.0199 && d < 1);
 	t0 = now(CLOCK_MONOTONIC);
 	ts = at(CLOCK_REALTIME, 20);
-	CHECK_ERR(futex(&word, FUTEX_WAIT_BITSET_PRIVATE | FUTEX_CLOCK_REALTIME, word, &ts, NULL, FUTEX_BITSET_MATCH_ANY),
-		  ETIMEDOUT);
+	CHECK_ERR(
+		futex(&word, FUTEX_WAIT_BITSET_PRIVATE | FUTEX_CLOCK_REALTIME, word, &ts, NULL, FUTEX_BITSET_MATCH_ANY),
+		ETIMEDOUT);
 	d = now(CLOCK_MONOTONIC) - t0;
 	CHECK(d >= 0.0199 && d < 1);
-	ts = (struct timespec){ .tv_sec = 1 }; /* long ago */
+	ts = (struct timespec){.tv_sec = 1}; /* long ago */
 	CHECK_ERR(futex(&word, FUTEX_WAIT_BITSET_PRIVATE, word, &ts, NULL, FUTEX_BITSET_MATCH_ANY), ETIMEDOUT);
 }
 
@@ -153,7 +154,7 @@ static int order[4], nr_order;
 
 static void *wait_in_turn(void *arg)
 {
-	const struct sched_param p = { .sched_priority = *(int *)arg };
+	const struct sched_param p = {.sched_priority = *(int *)arg};
 
 	if (p.sched_priority)
 		CHECK_EQ(pthread_setschedparam(pthread_self(), SCHED_FIFO, &p), 0);
@@ -167,7 +168,7 @@ static void *wait_in_turn(void *arg)
 /* Who has a real-time priority is woken first, the highest before all. */
 static void test_priority(void)
 {
-	static int prios[4] = { 0, 1, 3, 2 };
+	static int prios[4] = {0, 1, 3, 2};
 	pthread_t t[4];
 
 	if (geteuid())
@@ -212,19 +213,28 @@ static void test_wake_op(void)
 	start(w, 2, &word, FUTEX_WAIT_PRIVATE, 0);
 	start(v, 2, &other, FUTEX_WAIT_PRIVATE, 0);
 	other = 5;
-	CHECK_EQ(futex(&word, FUTEX_WAKE_OP_PRIVATE, 1, (void *)9, &other, FUTEX_OP(FUTEX_OP_ADD, 3, FUTEX_OP_CMP_GT, 5)), 1);
+	CHECK_EQ(futex(&word, FUTEX_WAKE_OP_PRIVATE, 1, (void *)9, &other,
+		       FUTEX_OP(FUTEX_OP_ADD, 3, FUTEX_OP_CMP_GT, 5)),
+		 1);
 	CHECK_EQ(other, 8);
-	CHECK_EQ(futex(&word, FUTEX_WAKE_OP_PRIVATE, 1, (void *)9, &other, FUTEX_OP(FUTEX_OP_ANDN, 8, FUTEX_OP_CMP_EQ, 8)), 3);
+	CHECK_EQ(futex(&word, FUTEX_WAKE_OP_PRIVATE, 1, (void *)9, &other,
+		       FUTEX_OP(FUTEX_OP_ANDN, 8, FUTEX_OP_CMP_EQ, 8)),
+		 3);
 	CHECK_EQ(other, 0);
 	finish(w, 2);
 	finish(v, 2);
-	CHECK_EQ(futex(&word, FUTEX_WAKE_OP_PRIVATE, 1, (void *)1, &other, FUTEX_OP(FUTEX_OP_SET, -1, FUTEX_OP_CMP_LT, 0)), 0);
+	CHECK_EQ(futex(&word, FUTEX_WAKE_OP_PRIVATE, 1, (void *)1, &other,
+		       FUTEX_OP(FUTEX_OP_SET, -1, FUTEX_OP_CMP_LT, 0)),
+		 0);
 	CHECK_EQ(other, 0xffffffff);
-	CHECK_EQ(futex(&word, FUTEX_WAKE_OP_PRIVATE, 1, (void *)1, &other, FUTEX_OP(FUTEX_OP_XOR, 0xf, FUTEX_OP_CMP_NE, 0)), 0);
+	CHECK_EQ(futex(&word, FUTEX_WAKE_OP_PRIVATE, 1, (void *)1, &other,
+		       FUTEX_OP(FUTEX_OP_XOR, 0xf, FUTEX_OP_CMP_NE, 0)),
+		 0);
 	CHECK_EQ(other, 0xfffffff0);
 	other = 0;
 	CHECK_EQ(futex(&word, FUTEX_WAKE_OP_PRIVATE, 1, (void *)1, &other,
-		       FUTEX_OP((FUTEX_OP_OR | FUTEX_OP_OPARG_SHIFT), 5, FUTEX_OP_CMP_NE, 0)), 0);
+		       FUTEX_OP((FUTEX_OP_OR | FUTEX_OP_OPARG_SHIFT), 5, FUTEX_OP_CMP_NE, 0)),
+		 0);
 	CHECK_EQ(other, 32);
 	other = 0;
 	CHECK_ERR(futex(&word, FUTEX_WAKE_OP_PRIVATE, 1, (void *)1, &other, 7u << 28), ENOSYS);
@@ -254,7 +264,7 @@ static void test_truncated(void)
 static void shared_between(int fd, int flags)
 {
 	uint32_t *a = mmap(NULL, 4096, PROT_READ | PROT_WRITE, flags, fd, 0), *b;
-	struct timespec ts = { .tv_sec = 5 };
+	struct timespec ts = {.tv_sec = 5};
 	pid_t pid;
 
 	CHECK(a != MAP_FAILED);
@@ -299,14 +309,16 @@ static void test_shared(void)
 static void test_faults(void)
 {
 	uint32_t *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	struct timespec ts = { .tv_nsec = 1000000 };
+	struct timespec ts = {.tv_nsec = 1000000};
 
 	CHECK_ERR(futex(p, FUTEX_WAIT_PRIVATE, 0, &ts, NULL, 0), ETIMEDOUT);
 	CHECK_OK(madvise(p, 4096, MADV_DONTNEED));
-	CHECK_EQ(futex(&word, FUTEX_WAKE_OP_PRIVATE, 1, (void *)1, p, FUTEX_OP(FUTEX_OP_ADD, 3, FUTEX_OP_CMP_EQ, 1)), 0);
+	CHECK_EQ(futex(&word, FUTEX_WAKE_OP_PRIVATE, 1, (void *)1, p, FUTEX_OP(FUTEX_OP_ADD, 3, FUTEX_OP_CMP_EQ, 1)),
+		 0);
 	CHECK_EQ(*p, 3);
 	CHECK_OK(mprotect(p, 4096, PROT_READ));
-	CHECK_ERR(futex(&word, FUTEX_WAKE_OP_PRIVATE, 1, (void *)1, p, FUTEX_OP(FUTEX_OP_ADD, 3, FUTEX_OP_CMP_EQ, 1)), EFAULT);
+	CHECK_ERR(futex(&word, FUTEX_WAKE_OP_PRIVATE, 1, (void *)1, p, FUTEX_OP(FUTEX_OP_ADD, 3, FUTEX_OP_CMP_EQ, 1)),
+		  EFAULT);
 	CHECK_ERR(futex(p, FUTEX_WAIT_PRIVATE, 3, &ts, NULL, 0), ETIMEDOUT);
 	CHECK_OK(mprotect(p, 4096, PROT_NONE));
 	CHECK_ERR(futex(p, FUTEX_WAIT_PRIVATE, 3, &ts, NULL, 0), EFAULT);

@@ -218,7 +218,10 @@ static void test_robust_rubbish(void)
 
 			node[0] = (uintptr_t)&node[1];
 			node[1] = (uintptr_t)&node[0];
-			head.next = i == 0 ? 8 : i == 1 ? (uintptr_t)node : i == 2 ? (uintptr_t)-4096 : (uintptr_t)&head;
+			head.next = i == 0   ? 8
+				    : i == 1 ? (uintptr_t)node
+				    : i == 2 ? (uintptr_t)-4096
+					     : (uintptr_t)&head;
 			head.offset = i == 3 ? -1 : 16;
 			head.pending = i == 3 ? 12345 : 0;
 			syscall(SYS_set_robust_list, &head, 24);
@@ -241,10 +244,11 @@ static void test_clear_tid(void)
 {
 	static char stack[65536];
 	static uint32_t tid;
-	struct timespec ts = { .tv_sec = 5 };
+	struct timespec ts = {.tv_sec = 5};
 
 	CHECK_OK(clone(child, stack + sizeof(stack),
-		       CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID,
+		       CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_PARENT_SETTID |
+			       CLONE_CHILD_CLEARTID,
 		       NULL, &tid, NULL, &tid));
 	while (__atomic_load_n(&tid, __ATOMIC_SEQ_CST)) {
 		uint32_t t = tid;

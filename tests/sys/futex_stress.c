@@ -126,7 +126,7 @@ static void *queue_user(void *arg)
 static void *impatient(void *arg)
 {
 	for (int i = 0; i < ROUNDS / 10; i++) {
-		struct timespec ts = { .tv_nsec = (i * 7919 % 200) * 1000 };
+		struct timespec ts = {.tv_nsec = (i * 7919 % 200) * 1000};
 
 		if ((long)arg % 2)
 			syscall(SYS_futex, &turn, FUTEX_WAIT_PRIVATE, turn, &ts, NULL, 0);

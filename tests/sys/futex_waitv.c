@@ -51,7 +51,7 @@ static struct timespec in_ms(int ms)
 static void set_up(void)
 {
 	for (int i = 0; i < 128; i++)
-		v[i] = (struct waitv){ .val = words[i], .uaddr = (uintptr_t)&words[i], .flags = U32 | PRIVATE };
+		v[i] = (struct waitv){.val = words[i], .uaddr = (uintptr_t)&words[i], .flags = U32 | PRIVATE};
 }
 
 static void *wake_later(void *arg)
@@ -111,7 +111,8 @@ static void test_waitv(void)
 static void *wait_word(void *arg)
 {
 	__atomic_store_n(&go, 1, __ATOMIC_SEQ_CST);
-	return (void *)syscall(SYS_futex_wait, &words[0], (uint64_t)words[0], 3ul, U32 | PRIVATE, NULL, CLOCK_MONOTONIC);
+	return (void *)syscall(SYS_futex_wait, &words[0], (uint64_t)words[0], 3ul, U32 | PRIVATE, NULL,
+			       CLOCK_MONOTONIC);
 }
 
 static void test_single(void)
@@ -123,7 +124,8 @@ static void test_single(void)
 	if (syscall(SYS_futex_wake, &words[0], 1ul, 1, U32 | PRIVATE) < 0 && errno == ENOSYS)
 		return;
 	CHECK_ERR(syscall(SYS_futex_wait, &words[0], (uint64_t)words[0] + 1, ~0u, U32 | PRIVATE, NULL, 1), EAGAIN);
-	CHECK_ERR(syscall(SYS_futex_wait, &words[0], (uint64_t)words[0], (uint64_t)~0u, U32 | PRIVATE, &ts, 1), ETIMEDOUT);
+	CHECK_ERR(syscall(SYS_futex_wait, &words[0], (uint64_t)words[0], (uint64_t)~0u, U32 | PRIVATE, &ts, 1),
+		  ETIMEDOUT);
 	CHECK_ERR(syscall(SYS_futex_wait, &words[0], (uint64_t)words[0], 0ul, U32 | PRIVATE, &ts, 1), EINVAL);
 	CHECK_ERR(syscall(SYS_futex_wait, &words[0], 1ul << 32, 1ul, U32 | PRIVATE, &ts, 1), EINVAL);
 	CHECK_ERR(syscall(SYS_futex_wake, &words[0], 0ul, 1, U32 | PRIVATE), EINVAL);

@@ -50,8 +50,8 @@ static void watch(int how)
 
 int main(void)
 {
-	int next[WRITERS] = { 0 }, fd, who, round;
-	char dir[] = "append-XXXXXX", line[LINE + 1] = { 0 };
+	int next[WRITERS] = {0}, fd, who, round;
+	char dir[] = "append-XXXXXX", line[LINE + 1] = {0};
 	pid_t writer[WRITERS], watcher[2];
 
 	CHECK(mkdtemp(dir));

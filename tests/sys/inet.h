@@ -106,7 +106,7 @@ static inline void set_option(int fd, int level, int opt, int n)
 /* What poll says within @ms; all there is to ask for. */
 static inline int events_within(int fd, int ms)
 {
-	struct pollfd p = { fd, POLLIN | POLLOUT | POLLPRI | POLLRDHUP, 0 };
+	struct pollfd p = {fd, POLLIN | POLLOUT | POLLPRI | POLLRDHUP, 0};
 
 	CHECK_OK(poll(&p, 1, ms));
 	return p.revents;
@@ -120,7 +120,7 @@ static inline int events(int fd)
 /* Waits until poll says all of @want; returns all it says. */
 static inline int wait_events(int fd, int want)
 {
-	struct pollfd p = { fd, (short)want, 0 };
+	struct pollfd p = {fd, (short)want, 0};
 
 	do {
 		p.revents = 0;

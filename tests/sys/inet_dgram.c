@@ -50,7 +50,7 @@ static void talk(const char *ip)
 static void connected(void)
 {
 	int a = bound(SOCK_DGRAM, "127.0.0.1"), b = bound(SOCK_DGRAM, "127.0.0.1"), c = bound(SOCK_DGRAM, "127.0.0.1");
-	union addr to, back, none = { .any = { .sa_family = AF_UNSPEC } };
+	union addr to, back, none = {.any = {.sa_family = AF_UNSPEC}};
 	socklen_t len = addr4(&to, "127.0.0.1", port_of(a)), blen = addr4(&back, "127.0.0.1", port_of(b));
 
 	CHECK_OK(connect(b, &to.any, len));
@@ -85,7 +85,8 @@ static void connected(void)
 
 static void families(void)
 {
-	int a = bound(SOCK_DGRAM, "::"), b = CHECK_OK(socket(AF_INET, SOCK_DGRAM, 0)), c = bound(SOCK_DGRAM, "127.0.0.1");
+	int a = bound(SOCK_DGRAM, "::"), b = CHECK_OK(socket(AF_INET, SOCK_DGRAM, 0)),
+	    c = bound(SOCK_DGRAM, "127.0.0.1");
 	union addr to, from;
 	socklen_t len = addr4(&to, "127.0.0.1", port_of(a)), flen = sizeof(from);
 
@@ -107,8 +108,8 @@ static void families(void)
 static void control(void)
 {
 	char room[200];
-	struct iovec iov = { got, 100 };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof(room) };
+	struct iovec iov = {got, 100};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof(room)};
 	int a = bound(SOCK_DGRAM, "127.0.0.1"), times = 0, infos = 0, ttls = 0, ttl;
 	union addr to;
 	socklen_t len = addr4(&to, "127.0.0.1", port_of(a));
@@ -149,15 +150,19 @@ static void control(void)
 static void header(void)
 {
 	char room[CMSG_SPACE(sizeof(int))], back[200];
-	struct iovec iov = { got, 1 };
+	struct iovec iov = {got, 1};
 	int a = bound(SOCK_DGRAM, "::1"), n = 17;
 	union addr to;
-	struct msghdr m = { .msg_name = &to, .msg_namelen = addr6(&to, "::1", port_of(a)), .msg_iov = &iov, .msg_iovlen = 1,
-			    .msg_control = room, .msg_controllen = sizeof(room) };
+	struct msghdr m = {.msg_name = &to,
+			   .msg_namelen = addr6(&to, "::1", port_of(a)),
+			   .msg_iov = &iov,
+			   .msg_iovlen = 1,
+			   .msg_control = room,
+			   .msg_controllen = sizeof(room)};
 	struct cmsghdr *c = (void *)room;
 
 	set_option(a, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1);
-	*c = (struct cmsghdr){ CMSG_LEN(sizeof(n)), IPPROTO_IPV6, IPV6_HOPLIMIT };
+	*c = (struct cmsghdr){CMSG_LEN(sizeof(n)), IPPROTO_IPV6, IPV6_HOPLIMIT};
 	memcpy(CMSG_DATA(c), &n, sizeof(n));
 	CHECK_EQ(sendmsg(a, &m, 0), 1);
 	c->cmsg_len--;
@@ -201,12 +206,13 @@ static void many(void)
 
 	memset(m, 0, sizeof(m));
 	for (int i = 0; i < 4; i++) {
-		iov[i] = (struct iovec){ buf, (size_t)i + 1 };
-		m[i].msg_hdr = (struct msghdr){ .msg_name = &to, .msg_namelen = len, .msg_iov = &iov[i], .msg_iovlen = 1 };
+		iov[i] = (struct iovec){buf, (size_t)i + 1};
+		m[i].msg_hdr =
+			(struct msghdr){.msg_name = &to, .msg_namelen = len, .msg_iov = &iov[i], .msg_iovlen = 1};
 	}
 	CHECK_EQ(sendmmsg(a, m, 3, 0), 3);
 	for (int i = 0; i < 4; i++) {
-		iov[i] = (struct iovec){ got, 100 };
+		iov[i] = (struct iovec){got, 100};
 		m[i].msg_hdr.msg_name = NULL;
 	}
 	CHECK_EQ(recvmmsg(a, m, 4, MSG_WAITFORONE, NULL), 3);

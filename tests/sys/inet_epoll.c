@@ -16,7 +16,7 @@ static char buf[1 << 16];
 
 static int watch(int ep, int fd, uint32_t ev)
 {
-	struct epoll_event e = { ev, { .fd = fd } };
+	struct epoll_event e = {ev, {.fd = fd}};
 
 	return epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e);
 }

@@ -23,7 +23,7 @@ static void creation(void)
 	CHECK_ERR(socket(AF_INET, SOCK_STREAM, IPPROTO_UDP), EPROTONOSUPPORT);
 	CHECK_ERR(socket(AF_INET, SOCK_DGRAM, IPPROTO_TCP), EPROTONOSUPPORT);
 	CHECK_ERR(socket(AF_INET, 9, 0), ESOCKTNOSUPPORT);
-	CHECK_ERR(socketpair(AF_INET, SOCK_STREAM, 0, (int[2]){ 0 }), EOPNOTSUPP);
+	CHECK_ERR(socketpair(AF_INET, SOCK_STREAM, 0, (int[2]){0}), EOPNOTSUPP);
 	fd = CHECK_OK(socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
 	CHECK_EQ(option(fd, SOL_SOCKET, SO_TYPE), SOCK_STREAM);
 	CHECK_EQ(option(fd, SOL_SOCKET, SO_DOMAIN), AF_INET6);
@@ -32,7 +32,7 @@ static void creation(void)
 	CHECK_ERR(send(fd, "x", 1, MSG_NOSIGNAL), EPIPE);
 	CHECK_ERR(recv(fd, got, 1, 0), ENOTCONN);
 	CHECK_ERR(shutdown(fd, SHUT_RDWR), ENOTCONN);
-	CHECK_ERR(getpeername(fd, (void *)got, &(socklen_t){ 100 }), ENOTCONN);
+	CHECK_ERR(getpeername(fd, (void *)got, &(socklen_t){100}), ENOTCONN);
 	CHECK_ERR(accept(fd, NULL, NULL), EINVAL);
 	close(fd);
 }
@@ -121,7 +121,7 @@ static void mapped(void)
 	set_option(l, IPPROTO_IPV6, IPV6_V6ONLY, 1);
 	len = addr6(&a, "::", 0);
 	CHECK_OK(bind(l, &a.any, len));
-	CHECK_ERR(setsockopt(l, IPPROTO_IPV6, IPV6_V6ONLY, &(int){ 0 }, 4), EINVAL);
+	CHECK_ERR(setsockopt(l, IPPROTO_IPV6, IPV6_V6ONLY, &(int){0}, 4), EINVAL);
 	CHECK_OK(listen(l, 5));
 	port = port_of(l);
 	fd = CHECK_OK(socket(AF_INET, SOCK_STREAM, 0));
@@ -248,7 +248,7 @@ static void resets(void)
 	close(s[0]);
 	/* linger 0 */
 	tcp_pair("::1", s);
-	CHECK_OK(setsockopt(s[1], SOL_SOCKET, SO_LINGER, &(struct linger){ 1, 0 }, sizeof(struct linger)));
+	CHECK_OK(setsockopt(s[1], SOL_SOCKET, SO_LINGER, &(struct linger){1, 0}, sizeof(struct linger)));
 	close(s[1]);
 	wait_events(s[0], POLLERR);
 	CHECK_EQ(option(s[0], SOL_SOCKET, SO_ERROR), ECONNRESET);
@@ -268,7 +268,7 @@ static void resets(void)
 	tcp_pair("127.0.0.1", s);
 	close(s[1]);
 	for (int i = 0; i < 64; i++)
-		iov[i] = (struct iovec){ buf, sizeof(buf) };
+		iov[i] = (struct iovec){buf, sizeof(buf)};
 	CHECK(writev(s[0], iov, 64) < (ssize_t)(64 * sizeof(buf)));
 	CHECK_ERR(write(s[0], "x", 1), EPIPE);
 	close(s[0]);
@@ -339,13 +339,13 @@ static void bulk(const char *ip)
 	CHECK_OK(ioctl(s[1], SIOCINQ, &n));
 	CHECK(n > 0);
 	fcntl(s[0], F_SETFL, 0);
-	CHECK_OK(setsockopt(s[0], SOL_SOCKET, SO_SNDTIMEO, &(struct timeval){ 0, 20000 }, sizeof(struct timeval)));
+	CHECK_OK(setsockopt(s[0], SOL_SOCKET, SO_SNDTIMEO, &(struct timeval){0, 20000}, sizeof(struct timeval)));
 	r = write(s[0], buf + sent, sizeof(buf) - sent);
 	if (r > 0) /* some room was left */
 		sent += (size_t)r;
 	else
 		CHECK_EQ(errno, EAGAIN);
-	CHECK_OK(setsockopt(s[0], SOL_SOCKET, SO_SNDTIMEO, &(struct timeval){ 0, 0 }, sizeof(struct timeval)));
+	CHECK_OK(setsockopt(s[0], SOL_SOCKET, SO_SNDTIMEO, &(struct timeval){0, 0}, sizeof(struct timeval)));
 	CHECK_EQ(pthread_create(&t, NULL, drain, &s[1]), 0);
 	while (sent < sizeof(buf))
 		sent += (size_t)CHECK_OK(write(s[0], buf + sent, sizeof(buf) - sent));
@@ -360,7 +360,7 @@ static void bulk(const char *ip)
 
 static void flags(void)
 {
-	struct timeval tv = { 0, 20000 };
+	struct timeval tv = {0, 20000};
 	int s[2], p[2], f;
 	off_t at = 0;
 
@@ -410,10 +410,10 @@ static void options(void)
 	CHECK_EQ(option(s[0], IPPROTO_TCP, TCP_NODELAY), 1);
 	set_option(s[0], IPPROTO_TCP, TCP_KEEPIDLE, 30);
 	CHECK_EQ(option(s[0], IPPROTO_TCP, TCP_KEEPIDLE), 30);
-	CHECK_ERR(setsockopt(s[0], IPPROTO_TCP, TCP_KEEPIDLE, &(int){ 0 }, 4), EINVAL);
-	CHECK_ERR(setsockopt(s[0], IPPROTO_TCP, TCP_NODELAY, &(int){ 0 }, 2), EINVAL);
-	CHECK_ERR(setsockopt(s[0], IPPROTO_TCP, 9999, &(int){ 0 }, 4), ENOPROTOOPT);
-	CHECK_ERR(setsockopt(s[0], IPPROTO_IPV6, IPV6_V6ONLY, &(int){ 0 }, 4), ENOPROTOOPT);
+	CHECK_ERR(setsockopt(s[0], IPPROTO_TCP, TCP_KEEPIDLE, &(int){0}, 4), EINVAL);
+	CHECK_ERR(setsockopt(s[0], IPPROTO_TCP, TCP_NODELAY, &(int){0}, 2), EINVAL);
+	CHECK_ERR(setsockopt(s[0], IPPROTO_TCP, 9999, &(int){0}, 4), ENOPROTOOPT);
+	CHECK_ERR(setsockopt(s[0], IPPROTO_IPV6, IPV6_V6ONLY, &(int){0}, 4), ENOPROTOOPT);
 	CHECK_OK(getsockopt(s[0], IPPROTO_TCP, TCP_INFO, &info, &len));
 	CHECK_EQ(info.tcpi_state, TCP_ESTABLISHED);
 	set_option(s[0], IPPROTO_IP, IP_TOS, 0x10);
@@ -429,7 +429,7 @@ static void options(void)
 static void unspec(void)
 {
 	int l = listener("127.0.0.1", 5), c = connect_to("127.0.0.1", port_of(l)), d = CHECK_OK(accept(l, NULL, NULL));
-	union addr a = { .any = { .sa_family = AF_UNSPEC } };
+	union addr a = {.any = {.sa_family = AF_UNSPEC}};
 	socklen_t len;
 
 	CHECK_OK(connect(c, &a.any, sizeof(a.in4)));

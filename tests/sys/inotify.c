@@ -61,7 +61,7 @@ static void touch(const char *path)
 static void directory(void)
 {
 	int wd = CHECK_OK(inotify_add_watch(in, dir, IN_ALL_EVENTS)), fd;
-	struct pollfd p = { in, POLLIN, 0 };
+	struct pollfd p = {in, POLLIN, 0};
 	uint32_t cookie;
 	char c;
 	int n;

@@ -29,9 +29,9 @@ static inline void fault_handler(int sig, siginfo_t *si, void *uc)
 
 static inline void catch_faults(void)
 {
-	struct sigaction sa = { .sa_sigaction = fault_handler, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+	struct sigaction sa = {.sa_sigaction = fault_handler, .sa_flags = SA_SIGINFO | SA_ONSTACK};
 	static char stack[65536];
-	stack_t ss = { .ss_sp = stack, .ss_size = sizeof(stack) };
+	stack_t ss = {.ss_sp = stack, .ss_size = sizeof(stack)};
 
 	CHECK_OK(sigaltstack(&ss, NULL));
 	CHECK_OK(sigaction(SIGSEGV, &sa, NULL));

@@ -160,7 +160,7 @@ static void stacks(void)
 	CHECK(deep(6 << 20) > 1000);
 	pid = (pid_t)CHECK_OK(fork());
 	if (!pid) {
-		struct rlimit r = { 1 << 20, 1 << 20 };
+		struct rlimit r = {1 << 20, 1 << 20};
 
 		signal(SIGSEGV, SIG_DFL);
 		CHECK_OK(setrlimit(RLIMIT_STACK, &r));
@@ -217,7 +217,7 @@ static void threads(void)
 	long sum = 0;
 
 	for (unsigned i = 0; i < THREADS; i++) {
-		job[i] = (struct job){ p, PAGES, i + 1 };
+		job[i] = (struct job){p, PAGES, i + 1};
 		CHECK(!pthread_create(&t[i], NULL, toucher, &job[i]));
 	}
 	for (unsigned i = 0; i < THREADS; i++)

@@ -64,7 +64,7 @@ static void limits(void)
 	pid_t pid = (pid_t)CHECK_OK(fork());
 
 	if (!pid) {
-		struct rlimit r = { 8 * PAGE, 8 * PAGE };
+		struct rlimit r = {8 * PAGE, 8 * PAGE};
 		char *p = map(16 * PAGE, RW, ANON);
 
 		CHECK_OK(setrlimit(RLIMIT_MEMLOCK, &r));
@@ -89,7 +89,7 @@ static void limits(void)
 
 static void policy(void)
 {
-	unsigned long mask[16] = { 1 }, none[16] = { 0 };
+	unsigned long mask[16] = {1}, none[16] = {0};
 	char *p = map(PAGE, RW, ANON);
 	int mode = 7;
 
@@ -105,8 +105,8 @@ static void policy(void)
 	CHECK_OK(syscall(SYS_mbind, p, PAGE, 2, mask, 1024, 0));
 	CHECK_ERR(syscall(SYS_mbind, p + 1, PAGE, 2, mask, 1024, 0), EINVAL);
 	CHECK_ERR(syscall(SYS_get_mempolicy, &mode, NULL, 0, NULL, 77), EINVAL);
-	void *pages[2] = { p, (void *)8 };
-	int status[2] = { 55, 55 };
+	void *pages[2] = {p, (void *)8};
+	int status[2] = {55, 55};
 
 	p[0] = 1;
 	CHECK_OK(syscall(SYS_move_pages, 0, 2, pages, NULL, status, 0));
@@ -131,7 +131,10 @@ static void keys(void)
 static void advising_others(void)
 {
 	char *p = map(4 * PAGE, RW, ANON);
-	struct iovec { void *base; size_t len; } v = { p, 4 * PAGE };
+	struct iovec {
+		void *base;
+		size_t len;
+	} v = {p, 4 * PAGE};
 	int fd = (int)syscall(434 /* pidfd_open */, getpid(), 0);
 
 	if (fd < 0)

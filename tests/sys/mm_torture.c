@@ -30,7 +30,7 @@ static unsigned rnd(unsigned *s)
 
 static void put(char *page, unsigned owner, unsigned n, unsigned generation)
 {
-	*(struct word *)(void *)page = (struct word){ owner, n, generation, owner ^ n * 31 ^ generation * 77 };
+	*(struct word *)(void *)page = (struct word){owner, n, generation, owner ^ n * 31 ^ generation * 77};
 	page[PAGE - 1] = (char)generation;
 }
 
@@ -104,7 +104,7 @@ static void moved(struct slice *s, unsigned from, unsigned n)
 static void step(struct slice *s)
 {
 	unsigned from = rnd(&s->seed) % SLICE, n = 1 + rnd(&s->seed) % (rnd(&s->seed) % 8 ? 8 : 100), i;
-	static const int prot[] = { 0, PROT_NONE, PROT_READ, RW };
+	static const int prot[] = {0, PROT_NONE, PROT_READ, RW};
 	unsigned what = rnd(&s->seed) % 100, st;
 
 	if (from + n > SLICE)
@@ -164,7 +164,7 @@ static void *slice_thread(void *arg)
 /* A file written through one mapping and by write(), read through others, truncated and extended by the same thread. */
 static void *file_thread(void *arg)
 {
-	unsigned seed = 1234, gen[FILE_PAGES] = { 0 }, serial = 0, size = FILE_PAGES;
+	unsigned seed = 1234, gen[FILE_PAGES] = {0}, serial = 0, size = FILE_PAGES;
 	char *w, *r, *priv, buf[PAGE];
 	int fd = test_file();
 

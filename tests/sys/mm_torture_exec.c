@@ -134,7 +134,7 @@ static void *exec_thread(void *arg)
 	unsigned seed = 77 + (unsigned)(uintptr_t)arg;
 	int fd = CHECK_OK(memfd_create("torture", 0));
 	char *shared, *private = mmap(NULL, PAGES * PAGE, RW, ANON, -1, 0), number[2][16];
-	char *argv[] = { TEXT(self), number[0], number[1], NULL };
+	char *argv[] = {TEXT(self), number[0], number[1], NULL};
 	pid_t pid;
 
 	CHECK_OK(ftruncate(fd, PAGES * PAGE));
@@ -211,7 +211,7 @@ static bool peek(char *page, uint64_t *word)
 
 static void *truncate_thread(void *arg)
 {
-	unsigned seed = 99 + (unsigned)(uintptr_t)arg, size = PAGES, tag[PAGES] = { 0 };
+	unsigned seed = 99 + (unsigned)(uintptr_t)arg, size = PAGES, tag[PAGES] = {0};
 	int fd = test_file();
 	uint64_t word;
 	char *p;
@@ -249,7 +249,7 @@ static void *truncate_thread(void *arg)
 /* mov eax, NR; syscall; add rax, IMM; ret */
 static void emit(char *at, uint32_t nr, uint32_t imm)
 {
-	unsigned char code[] = { 0xb8, 0, 0, 0, 0, 0x0f, 0x05, 0x48, 0x05, 0, 0, 0, 0, 0xc3 };
+	unsigned char code[] = {0xb8, 0, 0, 0, 0, 0x0f, 0x05, 0x48, 0x05, 0, 0, 0, 0, 0xc3};
 
 	memcpy(code + 1, &nr, 4);
 	memcpy(code + 9, &imm, 4);
@@ -285,9 +285,9 @@ static void *code_thread(void *arg)
 
 int main(int argc, char **argv)
 {
-	static void *(*const kind[])(void *) = { exec_thread, fault_thread, truncate_thread, code_thread };
-	const struct itimerval every = { { 0, 3000 }, { 0, 3000 } };
-	struct sigaction sa = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO };
+	static void *(*const kind[])(void *) = {exec_thread, fault_thread, truncate_thread, code_thread};
+	const struct itimerval every = {{0, 3000}, {0, 3000}};
+	struct sigaction sa = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
 	pthread_t t[4][THREADS];
 
 	if (argc == 3 && argv[1][0] == '+')
@@ -297,7 +297,7 @@ int main(int argc, char **argv)
 	end_time = time(NULL) + (argc > 1 ? atoi(argv[1]) : 3);
 	sigaction(SIGSEGV, &sa, NULL);
 	sigaction(SIGBUS, &sa, NULL);
-	sa = (struct sigaction){ .sa_handler = on_tick, .sa_flags = SA_RESTART };
+	sa = (struct sigaction){.sa_handler = on_tick, .sa_flags = SA_RESTART};
 	sigaction(SIGALRM, &sa, NULL);
 	CHECK_OK(setitimer(ITIMER_REAL, &every, NULL));
 	for (unsigned k = 0; k < 4; k++)

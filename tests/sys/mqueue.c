@@ -42,8 +42,8 @@ static void on_message(int sig, siginfo_t *si, void *uc)
 
 static void notify(mqd_t q)
 {
-	struct sigaction sa = { .sa_sigaction = on_message, .sa_flags = SA_SIGINFO };
-	struct sigevent ev = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1, .sigev_value.sival_int = 4711 };
+	struct sigaction sa = {.sa_sigaction = on_message, .sa_flags = SA_SIGINFO};
+	struct sigevent ev = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1, .sigev_value.sival_int = 4711};
 
 	sigaction(SIGUSR1, &sa, NULL);
 	CHECK_OK(mq_notify(q, &ev));
@@ -72,7 +72,7 @@ static void notify(mqd_t q)
 
 int main(void)
 {
-	struct mq_attr attr = { .mq_maxmsg = 4, .mq_msgsize = 64 }, got;
+	struct mq_attr attr = {.mq_maxmsg = 4, .mq_msgsize = 64}, got;
 	struct timespec ts;
 	struct pollfd p;
 	char buf[64];
@@ -102,7 +102,7 @@ int main(void)
 	put(q, "mid", 5);
 	CHECK_OK(mq_getattr(q, &got));
 	CHECK_EQ(got.mq_curmsgs, 4);
-	p = (struct pollfd){ q, POLLIN | POLLOUT, 0 };
+	p = (struct pollfd){q, POLLIN | POLLOUT, 0};
 	CHECK_EQ(poll(&p, 1, 0), 1);
 	CHECK_EQ(p.revents, POLLIN);
 	clock_gettime(CLOCK_REALTIME, &ts);

@@ -15,7 +15,7 @@ static const struct {
 	const char *name;
 	int kind;
 } kinds[] = {
-	{"cgroup", CLONE_NEWCGROUP}, {"ipc", CLONE_NEWIPC}, {"mnt", CLONE_NEWNS}, {"net", CLONE_NEWNET},
+	{"cgroup", CLONE_NEWCGROUP}, {"ipc", CLONE_NEWIPC},   {"mnt", CLONE_NEWNS},  {"net", CLONE_NEWNET},
 	{"pid", CLONE_NEWPID},	     {"user", CLONE_NEWUSER}, {"uts", CLONE_NEWUTS},
 };
 
@@ -71,7 +71,8 @@ static void owners(void)
 
 static void entering(void)
 {
-	const int uts = open_ns("uts"), mnt = open_ns("mnt"), user = open_ns("user"), null = open("/dev/null", O_RDONLY);
+	const int uts = open_ns("uts"), mnt = open_ns("mnt"), user = open_ns("user"),
+		  null = open("/dev/null", O_RDONLY);
 	const int pidfd = (int)CHECK_OK(syscall(SYS_pidfd_open, getpid(), 0));
 	char here[PATH_MAX];
 

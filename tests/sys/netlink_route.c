@@ -16,7 +16,7 @@ static char buf[65536];
 
 static int route_socket(void)
 {
-	struct sockaddr_nl a = { .nl_family = AF_NETLINK };
+	struct sockaddr_nl a = {.nl_family = AF_NETLINK};
 	int fd = CHECK_OK(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
 	socklen_t len = sizeof(a);
 
@@ -33,9 +33,9 @@ static int dump(int fd, int type, int family, int answer, int (*see)(struct nlms
 	struct {
 		struct nlmsghdr h;
 		struct rtgenmsg g;
-	} req = { { NLMSG_LENGTH(sizeof(struct rtgenmsg)), (uint16_t)type, NLM_F_REQUEST | NLM_F_DUMP, 77, 0 },
-		  { (unsigned char)family } };
-	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+	} req = {{NLMSG_LENGTH(sizeof(struct rtgenmsg)), (uint16_t)type, NLM_F_REQUEST | NLM_F_DUMP, 77, 0},
+		 {(unsigned char)family}};
+	struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
 	int n = 0;
 
 	CHECK_EQ(sendto(fd, &req, req.h.nlmsg_len, 0, (void *)&kernel, sizeof(kernel)), req.h.nlmsg_len);
@@ -85,7 +85,7 @@ static void by_hand(void)
 	struct {
 		struct nlmsghdr h;
 		struct ifinfomsg m;
-	} req = { { sizeof(req), RTM_GETLINK, NLM_F_REQUEST, 5, 0 }, { .ifi_index = 1 } };
+	} req = {{sizeof(req), RTM_GETLINK, NLM_F_REQUEST, 5, 0}, {.ifi_index = 1}};
 	struct nlmsghdr *h = (void *)buf;
 	struct nlmsgerr *e = NLMSG_DATA(h);
 	ssize_t n;
@@ -118,7 +118,7 @@ static void by_hand(void)
 
 static void library(void)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST }, *ai;
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST}, *ai;
 	struct ifaddrs *all;
 	int v4 = 0, v6 = 0;
 
@@ -151,8 +151,8 @@ static void library(void)
 static void ioctls(void)
 {
 	int fd = CHECK_OK(socket(AF_INET, SOCK_DGRAM, 0));
-	struct ifreq r = { .ifr_name = "lo" }, list[32];
-	struct ifconf c = { .ifc_len = sizeof(list), .ifc_req = list };
+	struct ifreq r = {.ifr_name = "lo"}, list[32];
+	struct ifconf c = {.ifc_len = sizeof(list), .ifc_req = list};
 	int found = 0;
 
 	CHECK_OK(ioctl(fd, SIOCGIFFLAGS, &r));

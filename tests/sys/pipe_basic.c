@@ -45,7 +45,7 @@ static void data_and_ends(void)
 
 static void bad_arguments(void)
 {
-	int p[2], q[2] = { -7, -7 };
+	int p[2], q[2] = {-7, -7};
 
 	CHECK_ERR(syscall(SYS_pipe, bad_ptr), EFAULT);
 	CHECK_ERR(pipe2(q, O_APPEND), EINVAL);
@@ -96,7 +96,7 @@ static void capacity(void)
 
 static void packets(void)
 {
-	char buf[5000] = { 0 };
+	char buf[5000] = {0};
 	int p[2];
 
 	CHECK_OK(pipe2(p, O_DIRECT | O_NONBLOCK));
@@ -131,7 +131,7 @@ static void broken(void)
 	CHECK_EQ(sigpipes, 1);
 	signal(SIGPIPE, SIG_IGN);
 	CHECK_ERR(write(p[1], "x", 1), EPIPE);
-	pfd = (struct pollfd){ p[1], POLLOUT, 0 };
+	pfd = (struct pollfd){p[1], POLLOUT, 0};
 	CHECK_EQ(poll(&pfd, 1, 0), 1);
 	CHECK_EQ(pfd.revents, POLLOUT | POLLERR);
 	close(p[1]);
@@ -149,9 +149,9 @@ static void broken(void)
 static void vectors(void)
 {
 	char a[4] = "", b[4] = "", c[10] = "";
-	struct iovec out[3] = { { TEXT("ab"), 2 }, { TEXT(""), 0 }, { TEXT("cdefgh"), 6 } };
+	struct iovec out[3] = {{TEXT("ab"), 2}, {TEXT(""), 0}, {TEXT("cdefgh"), 6}};
 	volatile int too_few = -1, too_many = 1025;
-	struct iovec in[3] = { { a, 3 }, { b, 3 }, { c, 9 } };
+	struct iovec in[3] = {{a, 3}, {b, 3}, {c, 9}};
 	int p[2];
 
 	CHECK_OK(pipe(p));
@@ -189,7 +189,7 @@ static void blocking(void)
 	close(p[0]);
 
 	CHECK_OK(pipe(p));
-	struct sigaction sa = { .sa_handler = on_sigpipe };
+	struct sigaction sa = {.sa_handler = on_sigpipe};
 	sigaction(SIGALRM, &sa, NULL);
 	alarm(1);
 	CHECK_ERR(read(p[0], &c, 1), EINTR);

@@ -12,7 +12,7 @@ static char path[] = "/tmp/fifo-XXXXXX/f";
 
 static int poll_now(int fd, int events)
 {
-	struct pollfd p = { fd, events, 0 };
+	struct pollfd p = {fd, events, 0};
 
 	CHECK(poll(&p, 1, 0) >= 0);
 	return p.revents;

@@ -43,7 +43,7 @@ static void read_full(int fd, void *buf, size_t n)
 static void records(void)
 {
 	unsigned char rec[PIPE_BUF];
-	int p[2], counts[WRITERS + 1] = { 0 };
+	int p[2], counts[WRITERS + 1] = {0};
 
 	CHECK_OK(pipe(p));
 	for (int i = 1; i <= WRITERS; i++) {

@@ -84,7 +84,7 @@ static void pipes(void)
 static void memory(void)
 {
 	char buf[100];
-	struct iovec v[2] = { { TEXT("one"), 3 }, { TEXT("two"), 3 } }, in = { buf, 100 };
+	struct iovec v[2] = {{TEXT("one"), 3}, {TEXT("two"), 3}}, in = {buf, 100};
 	int p[2], s[2];
 
 	CHECK_OK(pipe(p));

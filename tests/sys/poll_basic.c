@@ -28,10 +28,10 @@ static void events(void)
 	char c;
 
 	CHECK_OK(pipe(fd));
-	p[0] = (struct pollfd){ fd[0], POLLIN, 77 };
-	p[1] = (struct pollfd){ fd[1], POLLOUT, 77 };
-	p[2] = (struct pollfd){ -1, POLLIN, 77 };
-	p[3] = (struct pollfd){ 999, POLLIN, 77 };
+	p[0] = (struct pollfd){fd[0], POLLIN, 77};
+	p[1] = (struct pollfd){fd[1], POLLOUT, 77};
+	p[2] = (struct pollfd){-1, POLLIN, 77};
+	p[3] = (struct pollfd){999, POLLIN, 77};
 	CHECK_EQ(poll(p, 4, 1000), 2);
 	CHECK_EQ(p[0].revents, 0);
 	CHECK_EQ(p[1].revents, POLLOUT);
@@ -48,7 +48,7 @@ static void events(void)
 	CHECK_EQ(read(fd[0], &c, 1), 1);
 	close(fd[0]);
 	/* Regular files and directories are always ready. */
-	p[0] = (struct pollfd){ CHECK_OK(open("/", O_RDONLY)), POLLIN | POLLOUT, 0 };
+	p[0] = (struct pollfd){CHECK_OK(open("/", O_RDONLY)), POLLIN | POLLOUT, 0};
 	CHECK_EQ(poll(p, 1, -1), 1);
 	CHECK_EQ(p[0].revents, POLLIN | POLLOUT);
 	close(p[0].fd);
@@ -63,14 +63,14 @@ static void on_signal(int sig)
 
 static void times_and_signals(void)
 {
-	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
-	struct timespec t0, ts = { 0, 50000000 };
+	struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+	struct timespec t0, ts = {0, 50000000};
 	sigset_t set, old;
 	int fd[2];
 	struct pollfd p;
 
 	CHECK_OK(pipe(fd));
-	p = (struct pollfd){ fd[0], POLLIN, 0 };
+	p = (struct pollfd){fd[0], POLLIN, 0};
 	clock_gettime(CLOCK_MONOTONIC, &t0);
 	CHECK_EQ(poll(&p, 1, 30), 0);
 	CHECK(ms_since(&t0) >= 30);
@@ -115,7 +115,7 @@ static void times_and_signals(void)
 
 static void bad(void)
 {
-	struct pollfd p = { 0, POLLIN, 0 };
+	struct pollfd p = {0, POLLIN, 0};
 	struct rlimit rl;
 
 	CHECK_ERR(poll(bad_ptr, 1, 0), EFAULT);
@@ -132,7 +132,7 @@ static void many(void)
 	unsigned long long one = 1;
 
 	for (int i = 0; i < 200; i++)
-		p[i] = (struct pollfd){ CHECK_OK(eventfd(0, 0)), POLLIN, 0 };
+		p[i] = (struct pollfd){CHECK_OK(eventfd(0, 0)), POLLIN, 0};
 	CHECK_EQ(poll(p, 200, 5), 0);
 	CHECK_EQ(write(p[150].fd, &one, 8), 8);
 	CHECK_EQ(poll(p, 200, -1), 1);
@@ -160,7 +160,7 @@ static void close_while_polled(void)
 	struct pollfd p;
 
 	CHECK_OK(pipe(fd));
-	p = (struct pollfd){ fd[0], POLLIN, 0 };
+	p = (struct pollfd){fd[0], POLLIN, 0};
 	pthread_create(&t, NULL, closer, fd);
 	CHECK_EQ(poll(&p, 1, 2000), 1);
 	CHECK(p.revents & (POLLHUP | POLLNVAL));

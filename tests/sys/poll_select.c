@@ -21,9 +21,9 @@ static void on_signal(int sig)
 
 int main(void)
 {
-	struct sigaction sa = { .sa_handler = on_signal };
-	struct timeval tv = { 0, 0 };
-	struct timespec ts = { 0, 20000000 };
+	struct sigaction sa = {.sa_handler = on_signal};
+	struct timeval tv = {0, 0};
+	struct timespec ts = {0, 20000000};
 	fd_set in, out, ex;
 	sigset_t set, none;
 	int p[2], s[2];
@@ -54,19 +54,19 @@ int main(void)
 	CHECK(tv.tv_sec >= 9); /* the time that is left */
 	CHECK_EQ(read(p[0], &c, 1), 1);
 
-	tv = (struct timeval){ 0, 30000 };
+	tv = (struct timeval){0, 30000};
 	CHECK_EQ(select(0, NULL, NULL, NULL, &tv), 0);
 	CHECK_EQ(tv.tv_sec, 0);
 	CHECK_EQ(tv.tv_usec, 0);
 	CHECK_ERR(select(-1, NULL, NULL, NULL, &tv), EINVAL);
 	tv.tv_usec = -1;
 	CHECK_ERR(select(0, NULL, NULL, NULL, &tv), EINVAL);
-	tv = (struct timeval){ 0, 1500000 }; /* more than a second of microseconds is fine */
+	tv = (struct timeval){0, 1500000}; /* more than a second of microseconds is fine */
 	FD_SET(p[1], &out);
 	CHECK_EQ(select(p[1] + 1, NULL, &out, NULL, &tv), 1);
 	FD_ZERO(&in);
 	FD_SET(s[1] + 1, &in);
-	tv = (struct timeval){ 0, 0 };
+	tv = (struct timeval){0, 0};
 	CHECK_ERR(select(s[1] + 2, &in, NULL, NULL, &tv), EBADF);
 	CHECK_ERR(select(10, bad_ptr, NULL, NULL, &tv), EFAULT);
 

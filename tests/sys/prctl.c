@@ -137,7 +137,7 @@ static void uname_calls(void)
 static void randomness(void)
 {
 	unsigned char a[5000], b[5000];
-	int seen[256] = { 0 }, kinds = 0;
+	int seen[256] = {0}, kinds = 0;
 
 	CHECK_EQ(getrandom(a, sizeof(a), 0), sizeof(a));
 	CHECK_EQ(getrandom(b, sizeof(b), GRND_NONBLOCK), sizeof(b));

@@ -27,7 +27,8 @@ static bool find(int fd, struct entry *e)
 	CHECK(fgets(line, sizeof(line), f));
 	while (!found && fgets(line, sizeof(line), f)) {
 		e->name[0] = 0;
-		CHECK(sscanf(line, "%*x: %*x %*x %x %x %x %lu %119s", &e->flags, &e->type, &e->state, &inode, e->name) >= 4);
+		CHECK(sscanf(line, "%*x: %*x %*x %x %x %x %lu %119s", &e->flags, &e->type, &e->state, &inode,
+			     e->name) >= 4);
 		found = inode == st.st_ino;
 	}
 	fclose(f);
@@ -36,7 +37,8 @@ static bool find(int fd, struct entry *e)
 
 int main(void)
 {
-	static const char *const tables[] = {"arp", "dev", "netlink", "packet", "raw", "route", "sockstat", "tcp", "udp"};
+	static const char *const tables[] = {"arp",   "dev",	  "netlink", "packet", "raw",
+					     "route", "sockstat", "tcp",     "udp"};
 	struct sockaddr_un a = {AF_UNIX, "\0umbra\0net"};
 	const socklen_t len = offsetof(struct sockaddr_un, sun_path) + 10;
 	char path[64], line[300];

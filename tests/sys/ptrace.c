@@ -176,7 +176,7 @@ static void test_breakpoint(void)
 	siginfo_t info;
 	long word;
 	char copy[8];
-	struct iovec local = { copy, 8 }, remote = { (void *)(uintptr_t)&data, 8 };
+	struct iovec local = {copy, 8}, remote = {(void *)(uintptr_t)&data, 8};
 
 	errno = 0;
 	CHECK_EQ(ptrace(PTRACE_PEEKDATA, pid, &data, 0), 0x1111);
@@ -232,7 +232,7 @@ static void test_registers(void)
 	struct user_fpregs_struct fp;
 	struct user_regs_struct r;
 	char xstate[16384];
-	struct iovec iov = { &r, sizeof(r) };
+	struct iovec iov = {&r, sizeof(r)};
 	double x;
 
 	go(PTRACE_CONT, pid, 0);
@@ -245,7 +245,7 @@ static void test_registers(void)
 	CHECK_OK(ptrace(PTRACE_GETFPREGS, pid, 0, &fp));
 	memcpy(&x, (char *)fp.xmm_space + 3 * 16, 8);
 	CHECK(x == 1.5);
-	iov = (struct iovec){ xstate, sizeof(xstate) };
+	iov = (struct iovec){xstate, sizeof(xstate)};
 	CHECK_OK(ptrace(PTRACE_GETREGSET, pid, NT_X86_XSTATE, &iov));
 	CHECK(iov.iov_len >= 576);
 	memcpy(&x, xstate + 160 + 3 * 16, 8);
@@ -364,7 +364,8 @@ static void test_events(void)
 	int status;
 
 	CHECK_OK(ptrace(PTRACE_SETOPTIONS, pid, 0,
-			PTRACE_O_TRACEFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC | PTRACE_O_TRACEEXIT));
+			PTRACE_O_TRACEFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC |
+				PTRACE_O_TRACEEXIT));
 	go(PTRACE_CONT, pid, 0);
 	event(pid, PTRACE_EVENT_FORK);
 	CHECK_OK(ptrace(PTRACE_GETEVENTMSG, pid, 0, &child));

@@ -32,7 +32,7 @@ static void limits(void)
 	CHECK_ERR(syscall(SYS_setrlimit, 16, &l), EINVAL);
 	CHECK_ERR(syscall(SYS_getrlimit, 0, (void *)8), EFAULT);
 	CHECK_ERR(syscall(SYS_setrlimit, 0, (void *)8), EFAULT);
-	l = (struct rlimit){ 5, 4 };
+	l = (struct rlimit){5, 4};
 	CHECK_ERR(syscall(SYS_setrlimit, RLIMIT_NOFILE, &l), EINVAL);
 	CHECK_OK(syscall(SYS_getrlimit, RLIMIT_NOFILE, &l));
 	l.rlim_cur = 10;
@@ -50,14 +50,14 @@ static void limits(void)
 /* The hard limit only goes down. */
 static void no_way_up(void)
 {
-	struct rlimit l = { 100, 200 };
+	struct rlimit l = {100, 200};
 
 	CHECK_OK(setrlimit(RLIMIT_NOFILE, &l));
 	if (!geteuid())
 		CHECK_OK(syscall(SYS_setuid, 1000));
 	l.rlim_max = 201;
 	CHECK_ERR(setrlimit(RLIMIT_NOFILE, &l), EPERM);
-	l = (struct rlimit){ 200, 200 };
+	l = (struct rlimit){200, 200};
 	CHECK_OK(setrlimit(RLIMIT_NOFILE, &l));
 	if (kill(1, 0)) /* another user's */
 		CHECK_ERR(prlimit(1, RLIMIT_NOFILE, NULL, &l), EPERM);
@@ -65,7 +65,7 @@ static void no_way_up(void)
 
 static void inherited(void)
 {
-	struct rlimit l = { 77, 88 };
+	struct rlimit l = {77, 88};
 	pid_t pid;
 
 	CHECK_OK(setrlimit(RLIMIT_NOFILE, &l));
@@ -85,7 +85,7 @@ static int nice_of(int which, int who)
 
 static void priorities(void)
 {
-	struct rlimit l = { 0, 0 };
+	struct rlimit l = {0, 0};
 
 	CHECK_OK(setrlimit(RLIMIT_NICE, &l));
 	CHECK_OK(setpriority(PRIO_PROCESS, 0, 5));

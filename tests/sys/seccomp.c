@@ -26,7 +26,7 @@ static long install(long nr, unsigned int action, unsigned int flags)
 		RETURN(action),
 		RETURN(SECCOMP_RET_ALLOW),
 	};
-	struct sock_fprog prog = { .len = 4, .filter = f };
+	struct sock_fprog prog = {.len = 4, .filter = f};
 
 	CHECK_OK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
 	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &prog);
@@ -96,7 +96,7 @@ static void on_sys(int sig, siginfo_t *info, void *ctx)
 
 static void answer_trap(void)
 {
-	struct sigaction sa = { .sa_sigaction = on_sys, .sa_flags = SA_SIGINFO };
+	struct sigaction sa = {.sa_sigaction = on_sys, .sa_flags = SA_SIGINFO};
 
 	CHECK_OK(sigaction(SIGSYS, &sa, NULL));
 	CHECK_OK(install(SYS_getppid, SECCOMP_RET_TRAP | 77, 0));
@@ -141,7 +141,7 @@ static void by_argument(void)
 		RETURN(SECCOMP_RET_ERRNO | 99),
 		RETURN(SECCOMP_RET_ALLOW),
 	};
-	struct sock_fprog prog = { .len = 6, .filter = f };
+	struct sock_fprog prog = {.len = 6, .filter = f};
 
 	CHECK_OK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
 	CHECK_OK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog));
@@ -196,8 +196,8 @@ static void tsync_refused(void)
 
 static void errors(void)
 {
-	struct sock_filter bad[] = { LOAD(1), RETURN(0) }, ok[] = { RETURN(SECCOMP_RET_ALLOW) };
-	struct sock_fprog prog = { .len = 2, .filter = bad };
+	struct sock_filter bad[] = {LOAD(1), RETURN(0)}, ok[] = {RETURN(SECCOMP_RET_ALLOW)};
+	struct sock_fprog prog = {.len = 2, .filter = bad};
 	unsigned int action = 0x12340000;
 
 	if (geteuid())
@@ -206,7 +206,7 @@ static void errors(void)
 	CHECK_ERR(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog), EINVAL);
 	prog.len = 0;
 	CHECK_ERR(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog), EINVAL);
-	prog = (struct sock_fprog){ .len = 1, .filter = ok };
+	prog = (struct sock_fprog){.len = 1, .filter = ok};
 	CHECK_ERR(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0x4000, &prog), EINVAL);
 	CHECK_ERR(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, (void *)8), EFAULT);
 	prog.filter = (void *)8;

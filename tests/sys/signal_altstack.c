@@ -40,14 +40,14 @@ static void overflow(int sig, siginfo_t *info, void *ctx)
 
 static void change(int sig)
 {
-	stack_t ss = { .ss_sp = alt, .ss_size = alt_size };
+	stack_t ss = {.ss_sp = alt, .ss_size = alt_size};
 
 	hits = sigaltstack(&ss, NULL) ? errno : 0;
 }
 
 static void handle(void (*fn)(int), int flags)
 {
-	struct sigaction sa = { .sa_handler = fn, .sa_flags = flags };
+	struct sigaction sa = {.sa_handler = fn, .sa_flags = flags};
 
 	CHECK_OK(sigaction(SIGUSR1, &sa, NULL));
 	hits = 0;
@@ -63,7 +63,7 @@ static __attribute__((noinline)) int recurse(int n)
 
 static void test_basic(void)
 {
-	stack_t ss = { .ss_sp = alt, .ss_size = alt_size }, old;
+	stack_t ss = {.ss_sp = alt, .ss_size = alt_size}, old;
 
 	CHECK_OK(sigaltstack(NULL, &old));
 	CHECK_EQ(old.ss_flags, SS_DISABLE);
@@ -98,7 +98,7 @@ static void test_basic(void)
 
 static void test_autodisarm(void)
 {
-	stack_t ss = { .ss_sp = alt, .ss_size = alt_size, .ss_flags = (int)SS_AUTODISARM }, old;
+	stack_t ss = {.ss_sp = alt, .ss_size = alt_size, .ss_flags = (int)SS_AUTODISARM}, old;
 
 	CHECK_OK(sigaltstack(&ss, NULL));
 	handle(where, SA_ONSTACK);
@@ -114,9 +114,9 @@ static void test_autodisarm(void)
 
 static void test_overflow(void)
 {
-	struct sigaction sa = { .sa_sigaction = overflow, .sa_flags = SA_SIGINFO | SA_ONSTACK };
-	struct rlimit lim = { 1 << 20, 1 << 20 };
-	stack_t ss = { .ss_sp = alt, .ss_size = alt_size };
+	struct sigaction sa = {.sa_sigaction = overflow, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+	struct rlimit lim = {1 << 20, 1 << 20};
+	stack_t ss = {.ss_sp = alt, .ss_size = alt_size};
 	pid_t pid = CHECK_OK(fork());
 
 	if (!pid) {
@@ -155,7 +155,7 @@ static void clobber(int sig, siginfo_t *info, void *ctx)
 
 static void test_registers(void)
 {
-	struct sigaction sa = { .sa_sigaction = clobber, .sa_flags = SA_SIGINFO };
+	struct sigaction sa = {.sa_sigaction = clobber, .sa_flags = SA_SIGINFO};
 	long nr = 62, rax, r13, pid = getpid();
 	unsigned long long x0 = 0x1122334455667788ull, x7 = 0x99aabbccddeeff00ull, y0, y7;
 

@@ -36,7 +36,7 @@ static void nested(int sig)
 
 static void handle(int sig, void (*fn)(int), int flags)
 {
-	struct sigaction sa = { .sa_handler = fn, .sa_flags = flags };
+	struct sigaction sa = {.sa_handler = fn, .sa_flags = flags};
 
 	CHECK_OK(sigaction(sig, &sa, NULL));
 	seen[sig] = 0;
@@ -44,7 +44,7 @@ static void handle(int sig, void (*fn)(int), int flags)
 
 static void test_action(void)
 {
-	struct sigaction sa = { .sa_handler = count, .sa_flags = SA_RESTART }, old;
+	struct sigaction sa = {.sa_handler = count, .sa_flags = SA_RESTART}, old;
 	unsigned long buf[4];
 
 	CHECK_OK(sigaction(SIGUSR1, &sa, NULL));
@@ -62,7 +62,7 @@ static void test_action(void)
 
 static void test_delivery(void)
 {
-	struct sigaction sa = { .sa_sigaction = detailed, .sa_flags = SA_SIGINFO };
+	struct sigaction sa = {.sa_sigaction = detailed, .sa_flags = SA_SIGINFO};
 
 	sigaddset(&sa.sa_mask, SIGUSR2);
 	CHECK_OK(sigaction(SIGUSR1, &sa, NULL));
@@ -173,10 +173,10 @@ static int dies_of(int sig)
 
 static void test_default(void)
 {
-	static const int fatal[] = { SIGHUP, SIGINT, SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGKILL, SIGUSR1,
-				     SIGSEGV, SIGUSR2, SIGPIPE, SIGALRM, SIGTERM, SIGSTKFLT, SIGXCPU, SIGXFSZ, SIGVTALRM,
-				     SIGPROF, SIGIO, SIGPWR, SIGSYS, 34, 64 };
-	static const int harmless[] = { SIGCHLD, SIGCONT, SIGURG, SIGWINCH };
+	static const int fatal[] = {SIGHUP,    SIGINT,	SIGQUIT, SIGILL,  SIGTRAP, SIGABRT, SIGBUS,    SIGFPE,	SIGKILL,
+				    SIGUSR1,   SIGSEGV, SIGUSR2, SIGPIPE, SIGALRM, SIGTERM, SIGSTKFLT, SIGXCPU, SIGXFSZ,
+				    SIGVTALRM, SIGPROF, SIGIO,	 SIGPWR,  SIGSYS,  34,	    64};
+	static const int harmless[] = {SIGCHLD, SIGCONT, SIGURG, SIGWINCH};
 
 	for (size_t i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++)
 		CHECK_EQ(dies_of(fatal[i]), fatal[i]);

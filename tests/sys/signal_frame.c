@@ -13,10 +13,9 @@
 
 #include "sys.h"
 
-
 static void install(int sig, void (*handler)(int, siginfo_t *, void *))
 {
-	struct sigaction sa = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO };
+	struct sigaction sa = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO};
 
 	sigaction(sig, &sa, NULL);
 }
@@ -45,19 +44,20 @@ static void test_registers(void)
 	static uint64_t out[12];
 
 	install(SIGILL, change_registers);
-	__asm__ volatile("pushq %%rbx; pushq %%rbp; movq %0, %%rbp\n\t"
-			 "movl $0x1000, %%r8d; movl $0x1001, %%r9d; movl $0x1002, %%r10d; movl $0x1003, %%r11d\n\t"
-			 "movl $0x1004, %%r12d; movl $0x1005, %%r13d; movl $0x1006, %%r14d; movl $0x1007, %%r15d\n\t"
-			 "movl $0x2000, %%ebx; clc\n\t"
-			 "ud2\n\t"
-			 "movq %%r8, (%%rbp); movq %%r9, 8(%%rbp); movq %%r10, 16(%%rbp); movq %%r11, 24(%%rbp)\n\t"
-			 "movq %%r12, 32(%%rbp); movq %%r13, 40(%%rbp); movq %%r14, 48(%%rbp); movq %%r15, 56(%%rbp)\n\t"
-			 "movq %%rbx, 64(%%rbp); movq %%rdx, 72(%%rbp); movq %%rcx, 80(%%rbp)\n\t"
-			 "setc 88(%%rbp)\n\t"
-			 "popq %%rbp; popq %%rbx"
-			 :
-			 : "r"(out)
-			 : "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc");
+	__asm__ volatile(
+		"pushq %%rbx; pushq %%rbp; movq %0, %%rbp\n\t"
+		"movl $0x1000, %%r8d; movl $0x1001, %%r9d; movl $0x1002, %%r10d; movl $0x1003, %%r11d\n\t"
+		"movl $0x1004, %%r12d; movl $0x1005, %%r13d; movl $0x1006, %%r14d; movl $0x1007, %%r15d\n\t"
+		"movl $0x2000, %%ebx; clc\n\t"
+		"ud2\n\t"
+		"movq %%r8, (%%rbp); movq %%r9, 8(%%rbp); movq %%r10, 16(%%rbp); movq %%r11, 24(%%rbp)\n\t"
+		"movq %%r12, 32(%%rbp); movq %%r13, 40(%%rbp); movq %%r14, 48(%%rbp); movq %%r15, 56(%%rbp)\n\t"
+		"movq %%rbx, 64(%%rbp); movq %%rdx, 72(%%rbp); movq %%rcx, 80(%%rbp)\n\t"
+		"setc 88(%%rbp)\n\t"
+		"popq %%rbp; popq %%rbx"
+		:
+		: "r"(out)
+		: "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc");
 	for (unsigned int i = 0; i < 8; i++)
 		CHECK_EQ(out[i], 0x3000 + i);
 	CHECK_EQ(out[8], 0x4000);
@@ -102,7 +102,7 @@ static void on_fp(int sig, siginfo_t *info, void *ctx)
 
 static uint32_t fp_round_trip(int how)
 {
-	uint32_t in[4] __attribute__((aligned(16))) = { 0xdead0005, 1, 2, 3 }, out[4] __attribute__((aligned(16)));
+	uint32_t in[4] __attribute__((aligned(16))) = {0xdead0005, 1, 2, 3}, out[4] __attribute__((aligned(16)));
 	uint32_t mxcsr = 0x1f80 | 0x6000, after;
 
 	mode = how;
@@ -113,7 +113,7 @@ static uint32_t fp_round_trip(int how)
 			 : "=m"(out), "=m"(after)
 			 : "m"(mxcsr), "m"(in), "r"((uint64_t)getpid())
 			 : "rax", "rcx", "rdx", "rsi", "rdi", "r11", "xmm5", "memory");
-	__asm__ volatile("ldmxcsr %0" : : "m"((const uint32_t){ 0x1f80 }));
+	__asm__ volatile("ldmxcsr %0" : : "m"((const uint32_t){0x1f80}));
 	if (how != 4)
 		CHECK_EQ(after & 0xff80, mxcsr);
 	return out[0];
@@ -157,11 +157,11 @@ static void on_fault(int sig, siginfo_t *info, void *ctx)
 	siglongjmp(back, 1);
 }
 
-#define FAULT(...)                                                                                                    \
+#define FAULT(...)                                                                                                     \
 	do {                                                                                                           \
 		memset(&seen, 0, sizeof(seen));                                                                        \
 		if (!sigsetjmp(back, 1)) {                                                                             \
-			__VA_ARGS__;                                                                                           \
+			__VA_ARGS__;                                                                                   \
 			CHECK(!"no fault");                                                                            \
 		}                                                                                                      \
 	} while (0)
@@ -172,7 +172,7 @@ static void test_exceptions(void)
 	char *none = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	volatile int zero = 0, sink;
 	uint32_t unmasked = 0x1f80 & ~0x200u;
-	const int sigs[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP };
+	const int sigs[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP};
 
 	for (int i = 0; i < 5; i++)
 		install(sigs[i], on_fault);
@@ -213,7 +213,7 @@ static void test_exceptions(void)
 	CHECK_EQ(seen.si_signo, SIGFPE);
 	CHECK_EQ(seen.si_code, FPE_FLTDIV);
 	CHECK_EQ(seen_trap, 19);
-	__asm__ volatile("ldmxcsr %0" : : "m"((const uint32_t){ 0x1f80 }));
+	__asm__ volatile("ldmxcsr %0" : : "m"((const uint32_t){0x1f80}));
 
 	FAULT(__asm__ volatile("ud2"));
 	CHECK_EQ(seen.si_signo, SIGILL);
@@ -257,7 +257,7 @@ static void bad_cs(int sig, siginfo_t *info, void *ctx)
 
 static void test_bad_frames(void)
 {
-	void (*handlers[])(int, siginfo_t *, void *) = { bad_return, bad_fp_pointer, bad_mxcsr, bad_cs };
+	void (*handlers[])(int, siginfo_t *, void *) = {bad_return, bad_fp_pointer, bad_mxcsr, bad_cs};
 
 	for (int i = 0; i < 4; i++) {
 		pid_t pid = (pid_t)CHECK_OK(fork());
@@ -276,7 +276,9 @@ static void test_bad_frames(void)
 	if (!pid) {
 		signal(SIGSEGV, SIG_DFL);
 		install(SIGUSR1, bad_return);
-		__asm__ volatile("movl %0, %%edi; movl $10, %%esi; movl $62, %%eax; xorl %%esp, %%esp; syscall; ud2" : : "r"(getpid()));
+		__asm__ volatile("movl %0, %%edi; movl $10, %%esi; movl $62, %%eax; xorl %%esp, %%esp; syscall; ud2"
+				 :
+				 : "r"(getpid()));
 	}
 	CHECK_EQ(wait_for(pid), 128 + SIGSEGV);
 	/* rt_sigreturn out of nowhere. */
@@ -298,7 +300,7 @@ static void on_tick(int sig, siginfo_t *info, void *ctx)
 
 static void test_any_moment(void)
 {
-	struct itimerval fast = { { 0, 50 }, { 0, 50 } }, off = { { 0, 0 }, { 0, 0 } };
+	struct itimerval fast = {{0, 50}, {0, 50}}, off = {{0, 0}, {0, 0}};
 	pid_t parent = getppid();
 	int before;
 

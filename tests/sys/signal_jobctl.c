@@ -22,7 +22,7 @@ static void on_child(int sig, siginfo_t *info, void *ctx)
 
 static void watch(int flags)
 {
-	struct sigaction sa = { .sa_sigaction = on_child, .sa_flags = SA_SIGINFO | SA_RESTART | flags };
+	struct sigaction sa = {.sa_sigaction = on_child, .sa_flags = SA_SIGINFO | SA_RESTART | flags};
 
 	CHECK_OK(sigaction(SIGCHLD, &sa, NULL));
 	children = 0;
@@ -123,7 +123,7 @@ static void test_flags(void)
 /* In a session of its own with a parent outside its group, so that terminal stops work. */
 static void test_terminal_stops(void)
 {
-	static const int sigs[] = { SIGTSTP, SIGTTIN, SIGTTOU };
+	static const int sigs[] = {SIGTSTP, SIGTTIN, SIGTTOU};
 	int status;
 	pid_t pid;
 

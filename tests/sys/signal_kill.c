@@ -97,7 +97,7 @@ static void test_pidfd(void)
 {
 	pid_t pid = sleeper();
 	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	siginfo_t info = { .si_signo = SIGTERM, .si_code = SI_QUEUE };
+	siginfo_t info = {.si_signo = SIGTERM, .si_code = SI_QUEUE};
 
 	if (fd < 0 && errno == ENOSYS) {
 		kill(pid, SIGKILL);

@@ -27,7 +27,7 @@ static void block_all(int how)
 static void test_order(void)
 {
 	const int base = SIGRTMIN;
-	struct sigaction sa = { .sa_sigaction = note, .sa_flags = SA_SIGINFO };
+	struct sigaction sa = {.sa_sigaction = note, .sa_flags = SA_SIGINFO};
 
 	sigfillset(&sa.sa_mask);
 	for (int i = 0; i < 3; i++)
@@ -35,11 +35,11 @@ static void test_order(void)
 	CHECK_OK(sigaction(SIGUSR1, &sa, NULL));
 	block_all(SIG_BLOCK);
 	for (int i = 0; i < 3; i++) {
-		CHECK_OK(sigqueue(getpid(), base + 2 - i, (union sigval){ .sival_int = 10 + i }));
-		CHECK_OK(sigqueue(getpid(), base + 2 - i, (union sigval){ .sival_int = 20 + i }));
+		CHECK_OK(sigqueue(getpid(), base + 2 - i, (union sigval){.sival_int = 10 + i}));
+		CHECK_OK(sigqueue(getpid(), base + 2 - i, (union sigval){.sival_int = 20 + i}));
 	}
-	CHECK_OK(sigqueue(getpid(), SIGUSR1, (union sigval){ .sival_int = 1 }));
-	CHECK_OK(sigqueue(getpid(), SIGUSR1, (union sigval){ .sival_int = 2 }));
+	CHECK_OK(sigqueue(getpid(), SIGUSR1, (union sigval){.sival_int = 1}));
+	CHECK_OK(sigqueue(getpid(), SIGUSR1, (union sigval){.sival_int = 2}));
 	block_all(SIG_UNBLOCK);
 	/* The lowest number first, each in the order of sending; the standard signal only once. */
 	CHECK_EQ(n, 7);
@@ -54,7 +54,7 @@ static void test_order(void)
 
 static void test_info(void)
 {
-	siginfo_t info = { .si_code = SI_QUEUE }, got;
+	siginfo_t info = {.si_code = SI_QUEUE}, got;
 	sigset_t set;
 	pid_t pid;
 
@@ -98,7 +98,7 @@ static void test_info(void)
 	CHECK_ERR(syscall(SYS_rt_tgsigqueueinfo, getpid(), pid, SIGKILL, &info), ESRCH);
 	CHECK_OK(syscall(SYS_rt_sigqueueinfo, pid, SIGKILL, &info));
 	CHECK_EQ(wait_for(pid), 128 + SIGKILL);
-	CHECK_ERR(sigqueue(999999, 0, (union sigval){ 0 }), ESRCH);
+	CHECK_ERR(sigqueue(999999, 0, (union sigval){0}), ESRCH);
 }
 
 static void test_limit(void)
@@ -116,20 +116,20 @@ static void test_limit(void)
 	lim = old;
 	lim.rlim_cur = 20;
 	CHECK_OK(setrlimit(RLIMIT_SIGPENDING, &lim));
-	while (queued < 30 && !sigqueue(getpid(), SIGRTMIN, (union sigval){ .sival_int = queued }))
+	while (queued < 30 && !sigqueue(getpid(), SIGRTMIN, (union sigval){.sival_int = queued}))
 		queued++;
 	CHECK_EQ(errno, EAGAIN);
 	CHECK(queued <= 20); /* others of this user may have some too */
 	/* kill() always gets through, so does a standard signal. */
 	CHECK_OK(kill(getpid(), SIGUSR2));
 	for (int i = 0; i < queued; i++) {
-		CHECK_EQ(sigtimedwait(&set, &got, &(struct timespec){ 0 }), i ? SIGRTMIN : SIGUSR2);
+		CHECK_EQ(sigtimedwait(&set, &got, &(struct timespec){0}), i ? SIGRTMIN : SIGUSR2);
 		if (i)
 			CHECK_EQ(got.si_value.sival_int, i - 1);
 	}
 	if (queued)
-		CHECK_EQ(sigtimedwait(&set, &got, &(struct timespec){ 0 }), SIGRTMIN);
-	CHECK_ERR(sigtimedwait(&set, &got, &(struct timespec){ 0 }), EAGAIN);
+		CHECK_EQ(sigtimedwait(&set, &got, &(struct timespec){0}), SIGRTMIN);
+	CHECK_ERR(sigtimedwait(&set, &got, &(struct timespec){0}), EAGAIN);
 	CHECK_OK(setrlimit(RLIMIT_SIGPENDING, &old));
 }
 

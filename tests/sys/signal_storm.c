@@ -39,7 +39,7 @@ static void *sender(void *arg)
 	pthread_barrier_wait(&start);
 	to = threads[(me + 1) % THREADS];
 	for (int i = 0; i < EACH; i++) {
-		while (pthread_sigqueue(to, SIGRTMIN + 1, (union sigval){ .sival_int = me * EACH + i }))
+		while (pthread_sigqueue(to, SIGRTMIN + 1, (union sigval){.sival_int = me * EACH + i}))
 			sched_yield(); /* the queue is full */
 		if (i % 32 == 0)
 			getppid();
@@ -51,7 +51,7 @@ static void *sender(void *arg)
 
 static void test_queued(void)
 {
-	struct sigaction sa = { .sa_sigaction = on_rt, .sa_flags = SA_SIGINFO | SA_RESTART };
+	struct sigaction sa = {.sa_sigaction = on_rt, .sa_flags = SA_SIGINFO | SA_RESTART};
 
 	CHECK_OK(sigaction(SIGRTMIN + 1, &sa, NULL));
 	pthread_barrier_init(&start, NULL, THREADS + 1);
@@ -75,8 +75,8 @@ static void tick(int sig)
 /* A byte goes round between two processes while alarms interrupt every call. */
 static void test_restarts(void)
 {
-	struct sigaction sa = { .sa_handler = tick, .sa_flags = SA_RESTART };
-	struct itimerval it = { .it_value = { .tv_usec = 300 }, .it_interval = { .tv_usec = 300 } };
+	struct sigaction sa = {.sa_handler = tick, .sa_flags = SA_RESTART};
+	struct itimerval it = {.it_value = {.tv_usec = 300}, .it_interval = {.tv_usec = 300}};
 	int a[2], b[2];
 	pid_t pid;
 	char c;
@@ -101,7 +101,7 @@ static void test_restarts(void)
 		if (i % 100 == 0)
 			usleep(1000); /* cut short by the alarm, or not */
 	}
-	it = (struct itimerval){ 0 };
+	it = (struct itimerval){0};
 	CHECK_OK(setitimer(ITIMER_REAL, &it, NULL));
 	CHECK_EQ(wait_for(pid), 0);
 }

@@ -29,7 +29,7 @@ static void feed(int sig)
 
 static void handle(int sig, void (*fn)(int), int flags)
 {
-	struct sigaction sa = { .sa_handler = fn, .sa_flags = flags };
+	struct sigaction sa = {.sa_handler = fn, .sa_flags = flags};
 
 	CHECK_OK(sigaction(sig, &sa, NULL));
 	hits = 0;
@@ -37,7 +37,7 @@ static void handle(int sig, void (*fn)(int), int flags)
 
 static void alarm_in_ms(int ms)
 {
-	struct itimerval it = { .it_value = { .tv_usec = ms * 1000 } };
+	struct itimerval it = {.it_value = {.tv_usec = ms * 1000}};
 
 	CHECK_OK(setitimer(ITIMER_REAL, &it, NULL));
 }
@@ -63,7 +63,7 @@ static sigset_t only(int sig)
 static void test_timedwait(void)
 {
 	sigset_t usr1 = only(SIGUSR1), alrm = only(SIGALRM);
-	struct timespec ts = { .tv_nsec = 20000000 };
+	struct timespec ts = {.tv_nsec = 20000000};
 	siginfo_t info;
 	double t0;
 
@@ -115,7 +115,7 @@ static void test_suspend(void)
 static void test_ppoll(void)
 {
 	sigset_t none = only(0), alrm = only(SIGALRM), cur;
-	struct timespec ts = { .tv_sec = 5 };
+	struct timespec ts = {.tv_sec = 5};
 
 	handle(SIGALRM, count, SA_RESTART);
 	sigprocmask(SIG_BLOCK, &alrm, NULL);
@@ -130,7 +130,7 @@ static void test_ppoll(void)
 	CHECK_ERR(ppoll(NULL, 0, &ts, &none), EINTR);
 	CHECK_EQ(hits, 2);
 	/* And when it does not interrupt, the mask comes back too. */
-	ts = (struct timespec){ 0 };
+	ts = (struct timespec){0};
 	CHECK_OK(ppoll(NULL, 0, &ts, &none));
 	sigprocmask(SIG_BLOCK, NULL, &cur);
 	CHECK(sigismember(&cur, SIGALRM));
@@ -139,7 +139,7 @@ static void test_ppoll(void)
 
 static void test_restart(void)
 {
-	struct timespec ts = { .tv_nsec = 100000000 }, rem;
+	struct timespec ts = {.tv_nsec = 100000000}, rem;
 	double t0;
 	char c;
 	int futex = 0;
@@ -176,7 +176,7 @@ static void test_restart(void)
 
 	handle(SIGALRM, count, SA_RESTART);
 	alarm_in_ms(10);
-	ts = (struct timespec){ .tv_sec = 5 };
+	ts = (struct timespec){.tv_sec = 5};
 	CHECK_ERR(syscall(SYS_futex, &futex, 0, 0, &ts, NULL, 0), EINTR);
 	handle(SIGALRM, count, 0);
 	alarm_in_ms(10);

@@ -22,7 +22,7 @@ static struct signalfd_siginfo get(int fd)
 
 static int readable(int fd)
 {
-	struct pollfd p = { fd, POLLIN, 0 };
+	struct pollfd p = {fd, POLLIN, 0};
 
 	return CHECK_OK(poll(&p, 1, 0));
 }
@@ -36,8 +36,8 @@ static void *raise_here(void *arg)
 int main(void)
 {
 	struct signalfd_siginfo si, many[4];
-	struct epoll_event ev = { .events = EPOLLIN };
-	union sigval val = { .sival_int = 4711 };
+	struct epoll_event ev = {.events = EPOLLIN};
+	union sigval val = {.sival_int = 4711};
 	pthread_t self = pthread_self(), t;
 	sigset_t set;
 	int fd, ep;

@@ -42,7 +42,7 @@ int main(void)
 {
 	static struct text t;
 	key_t key = 0x554d0000 + (getpid() & 0xffff);
-	struct sigaction sa = { .sa_handler = on_alarm, .sa_flags = SA_RESTART };
+	struct sigaction sa = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
 	struct msqid_ds ds;
 	pid_t pid;
 	int n;

@@ -21,7 +21,7 @@ static int id;
 
 static int op(int num, int by, int flags)
 {
-	struct sembuf b = { num, by, flags };
+	struct sembuf b = {num, by, flags};
 
 	return semop(id, &b, 1);
 }
@@ -33,13 +33,13 @@ static int val(int num)
 
 static void set(int num, int v)
 {
-	CHECK_OK(semctl(id, num, SETVAL, (union semun){ .val = v }));
+	CHECK_OK(semctl(id, num, SETVAL, (union semun){.val = v}));
 }
 
 static void basics(void)
 {
-	struct sembuf two[2] = { { 0, -1, IPC_NOWAIT }, { 1, -1, IPC_NOWAIT } };
-	unsigned short all[3] = { 7, 8, 9 };
+	struct sembuf two[2] = {{0, -1, IPC_NOWAIT}, {1, -1, IPC_NOWAIT}};
+	unsigned short all[3] = {7, 8, 9};
 	struct semid_ds ds;
 	key_t key = 0x554d0000 + (getpid() & 0xffff);
 
@@ -65,11 +65,11 @@ static void basics(void)
 	CHECK_OK(op(0, 0, 0)); /* is zero */
 	set(0, 1);
 	CHECK_ERR(op(0, 0, IPC_NOWAIT), EAGAIN);
-	CHECK_OK(semctl(id, 0, SETALL, (union semun){ .array = all }));
+	CHECK_OK(semctl(id, 0, SETALL, (union semun){.array = all}));
 	memset(all, 0, sizeof(all));
-	CHECK_OK(semctl(id, 0, GETALL, (union semun){ .array = all }));
+	CHECK_OK(semctl(id, 0, GETALL, (union semun){.array = all}));
 	CHECK(all[0] == 7 && all[1] == 8 && all[2] == 9);
-	CHECK_OK(semctl(id, 0, IPC_STAT, (union semun){ .buf = &ds }));
+	CHECK_OK(semctl(id, 0, IPC_STAT, (union semun){.buf = &ds}));
 	CHECK_EQ(ds.sem_nsems, 3);
 	CHECK_EQ(ds.sem_perm.mode & 0777, 0600);
 	CHECK(ds.sem_otime > 0);
@@ -80,8 +80,8 @@ static void basics(void)
 	CHECK_ERR(semop(id, two, 501), E2BIG);
 	CHECK_ERR(semop(-1, two, 1), EINVAL);
 	CHECK_ERR(semctl(id, 3, GETVAL), EINVAL);
-	CHECK_ERR(semctl(id, 0, SETVAL, (union semun){ .val = -1 }), ERANGE);
-	CHECK_ERR(semctl(id, 0, SETVAL, (union semun){ .val = 32768 }), ERANGE);
+	CHECK_ERR(semctl(id, 0, SETVAL, (union semun){.val = -1}), ERANGE);
+	CHECK_ERR(semctl(id, 0, SETVAL, (union semun){.val = 32768}), ERANGE);
 	CHECK_ERR(semctl(id, 0, 4711), EINVAL);
 	set(0, 32767);
 	CHECK_ERR(op(0, 1, 0), ERANGE);
@@ -94,9 +94,9 @@ static void on_alarm(int sig)
 
 static void waiting(void)
 {
-	struct sembuf b = { 0, -1, 0 }, both[2] = { { 0, -1, 0 }, { 1, -1, 0 } };
-	struct timespec ts = { 0, 30000000 };
-	struct sigaction sa = { .sa_handler = on_alarm, .sa_flags = SA_RESTART };
+	struct sembuf b = {0, -1, 0}, both[2] = {{0, -1, 0}, {1, -1, 0}};
+	struct timespec ts = {0, 30000000};
+	struct sigaction sa = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
 	pid_t pid;
 
 	CHECK_ERR(semtimedop(id, &b, 1, &ts), EAGAIN);

@@ -30,7 +30,7 @@ static int run(const char *path, const char *const *argv, const char *const *env
 	return wait_for(pid);
 }
 
-static const char *no_env[] = { NULL };
+static const char *no_env[] = {NULL};
 
 static const char *file_path(const char *name)
 {
@@ -74,7 +74,7 @@ static int in_args(int argc, char **argv)
 static int in_auxv(void)
 {
 	const unsigned char *random = (const unsigned char *)getauxval(AT_RANDOM);
-	char comm[17] = { 0 };
+	char comm[17] = {0};
 	int zero = 0;
 
 	CHECK_EQ(getauxval(AT_PAGESZ), 4096);
@@ -125,7 +125,7 @@ static int in_state(char **argv)
 static void test_args(void)
 {
 	static char longest[100001];
-	const char *argv[] = { self, "args", "", "two words", longest, NULL }, *envp[] = { "VAR=value", "OTHER=", NULL };
+	const char *argv[] = {self, "args", "", "two words", longest, NULL}, *envp[] = {"VAR=value", "OTHER=", NULL};
 
 	for (int i = 0; i < 100000; i++)
 		longest[i] = (char)('a' + i % 26);
@@ -134,7 +134,7 @@ static void test_args(void)
 
 static void test_auxv(void)
 {
-	const char *argv[] = { self, "auxv", NULL };
+	const char *argv[] = {self, "auxv", NULL};
 
 	CHECK_EQ(run(self, argv, no_env), 0);
 }
@@ -146,9 +146,9 @@ static void handler(int sig)
 static void exec_state(void)
 {
 	char pid[16];
-	const char *argv[] = { self, "state", pid, NULL };
+	const char *argv[] = {self, "state", pid, NULL};
 	static char alt[32768];
-	stack_t ss = { .ss_sp = alt, .ss_size = sizeof(alt) };
+	stack_t ss = {.ss_sp = alt, .ss_size = sizeof(alt)};
 	sigset_t mask;
 
 	signal(SIGUSR1, handler);
@@ -207,7 +207,7 @@ static void test_thread(void)
 
 static void test_scripts(void)
 {
-	const char *argv[] = { "zero", "x", NULL };
+	const char *argv[] = {"zero", "x", NULL};
 	char script[512];
 
 	snprintf(script, sizeof(script), "#! %s  script arg \nrest\n", self);
@@ -246,7 +246,7 @@ static int in_script(int argc, char **argv)
 
 static void test_errors(void)
 {
-	const char *argv[] = { "x", NULL };
+	const char *argv[] = {"x", NULL};
 	char *huge;
 	const char **many;
 	int fd;
@@ -269,7 +269,7 @@ static void test_errors(void)
 	huge = malloc(200000);
 	memset(huge, 'x', 199999);
 	huge[199999] = 0;
-	CHECK_EQ(run(self, (const char *[]){ self, huge, NULL }, no_env), 200 + E2BIG);
+	CHECK_EQ(run(self, (const char *[]){self, huge, NULL}, no_env), 200 + E2BIG);
 	huge[100000] = 0;
 	many = calloc(102, sizeof(*many));
 	for (int i = 0; i < 101; i++)
@@ -295,8 +295,9 @@ static void test_busy(void)
 
 static void test_execveat(void)
 {
-	const char *argv[] = { self, "auxv-fd", NULL };
-	int fd = (int)CHECK_OK(open(self, O_RDONLY | O_CLOEXEC)), dirfd = (int)CHECK_OK(open("/", O_RDONLY | O_DIRECTORY));
+	const char *argv[] = {self, "auxv-fd", NULL};
+	int fd = (int)CHECK_OK(open(self, O_RDONLY | O_CLOEXEC)),
+	    dirfd = (int)CHECK_OK(open("/", O_RDONLY | O_DIRECTORY));
 	pid_t pid;
 
 	pid = (pid_t)CHECK_OK(fork());
@@ -320,7 +321,7 @@ static void test_execveat(void)
 	close(dirfd);
 	/* A script's interpreter has to open it by a descriptor that must still be there. */
 	char script[512];
-	const char *script_argv[] = { "zero", "x", NULL };
+	const char *script_argv[] = {"zero", "x", NULL};
 
 	snprintf(script, sizeof(script), "#! %s  script arg \n", self);
 	fd = (int)CHECK_OK(open(write_file("s20", script, 0755), O_RDONLY | O_CLOEXEC));
@@ -338,9 +339,9 @@ static void test_execveat(void)
 /* No arguments at all: the program sees one empty one. */
 static void test_empty_argv(void)
 {
-	const char *argv[] = { NULL };
+	const char *argv[] = {NULL};
 
-	CHECK_EQ(run(self, argv, (const char *[]){ "EMPTY=1", NULL }), 44);
+	CHECK_EQ(run(self, argv, (const char *[]){"EMPTY=1", NULL}), 44);
 }
 
 /* Where things are in a new program's memory, as text for the pipe behind standard output. */
@@ -353,7 +354,7 @@ static int in_addresses(char **argv)
 
 static void addresses_of(unsigned long persona, char *text, size_t size)
 {
-	const char *argv[] = { self, "addresses", NULL };
+	const char *argv[] = {self, "addresses", NULL};
 	int fds[2];
 	ssize_t n;
 	pid_t pid;

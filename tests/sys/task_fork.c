@@ -40,7 +40,7 @@ static void test_memory_is_copied(void)
 		_exit(0);
 	}
 	for (int i = 0; i < 1 << 20; i += 8192)
-		private[i] = 3;
+	private[i] = 3;
 	CHECK_EQ(wait_for(pid), 0);
 	for (int i = 0; i < 1 << 20; i += 4096)
 		CHECK_EQ(private[i], i % 8192 ? 1 : 3);
@@ -153,7 +153,7 @@ static void test_bad_flags(void)
 
 static void test_clone3(void)
 {
-	struct clone_args ca = { .flags = CLONE_PIDFD, .exit_signal = SIGCHLD };
+	struct clone_args ca = {.flags = CLONE_PIDFD, .exit_signal = SIGCHLD};
 	struct pollfd pfd;
 	siginfo_t info;
 	int pidfd = -1;
@@ -167,7 +167,7 @@ static void test_clone3(void)
 	}
 	CHECK(pidfd >= 0);
 	CHECK_EQ(fcntl(pidfd, F_GETFD), FD_CLOEXEC);
-	pfd = (struct pollfd){ .fd = pidfd, .events = POLLIN };
+	pfd = (struct pollfd){.fd = pidfd, .events = POLLIN};
 	CHECK_EQ(poll(&pfd, 1, 0), 0);
 	CHECK_OK(syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0));
 	CHECK_EQ(poll(&pfd, 1, 5000), 1);
@@ -191,7 +191,7 @@ static void test_pidfd_open(void)
 	CHECK_ERR(syscall(SYS_pidfd_open, 99999999, 0), ESRCH);
 	fd = (int)CHECK_OK(syscall(SYS_pidfd_open, pid, 0));
 	CHECK_EQ(wait_for(pid), 0);
-	CHECK_EQ(poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, 0), 1);
+	CHECK_EQ(poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 0), 1);
 	close(fd);
 	CHECK_ERR(syscall(SYS_pidfd_open, pid, 0), ESRCH);
 }

@@ -17,7 +17,7 @@
 /* A real-time task that never sleeps leaves something to the others. */
 static void rt_hog(void)
 {
-	const struct sched_param p = { .sched_priority = 10 };
+	const struct sched_param p = {.sched_priority = 10};
 	volatile int *ready = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	cpu_set_t one, all;
 	pid_t hog;
@@ -52,7 +52,7 @@ static void rt_hog(void)
 
 static void params(void)
 {
-	struct sched_param p = { .sched_priority = 99 };
+	struct sched_param p = {.sched_priority = 99};
 	struct timespec ts;
 
 	CHECK_EQ(sched_getscheduler(0), SCHED_OTHER);

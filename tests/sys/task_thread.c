@@ -70,7 +70,7 @@ static void *spinner(void *arg)
 
 static void test_exit_group(void)
 {
-	void *(*body[])(void *) = { ends_group, sleeper, spinner };
+	void *(*body[])(void *) = {ends_group, sleeper, spinner};
 	pthread_t t;
 	pid_t pid = (pid_t)CHECK_OK(fork());
 
@@ -121,7 +121,8 @@ static int registers_kept(uint32_t seed, int use_syscall)
 			 "ldmxcsr 256(%[in])\n\t"
 			 "fldcw 260(%[in])\n\t"
 			 "fld1; fldpi\n\t"
-			 "movaps (%[in]), %%xmm0; movaps 16(%[in]), %%xmm1; movaps 32(%[in]), %%xmm2; movaps 48(%[in]), %%xmm3\n\t"
+			 "movaps (%[in]), %%xmm0; movaps 16(%[in]), %%xmm1; movaps 32(%[in]), %%xmm2; movaps "
+			 "48(%[in]), %%xmm3\n\t"
 			 "movaps 64(%[in]), %%xmm4; movaps 112(%[in]), %%xmm7; movaps 128(%[in]), %%xmm8\n\t"
 			 "movaps 240(%[in]), %%xmm15\n\t"
 			 "movl %[seed], %%ebp; movq %%rbp, %%r12; notq %%r12; leaq 7(%%rbp), %%r13\n\t"
@@ -136,17 +137,19 @@ static int registers_kept(uint32_t seed, int use_syscall)
 			 "notq %%rcx; cmpq %%rcx, %%r12; jne 4f\n\t"
 			 "leaq 7(%%rbp), %%rcx; cmpq %%rcx, %%r13; jne 4f\n\t"
 			 "incl %%eax\n"
-			 "4: movaps %%xmm0, (%[out]); movaps %%xmm1, 16(%[out]); movaps %%xmm2, 32(%[out]); movaps %%xmm3, 48(%[out])\n\t"
+			 "4: movaps %%xmm0, (%[out]); movaps %%xmm1, 16(%[out]); movaps %%xmm2, 32(%[out]); movaps "
+			 "%%xmm3, 48(%[out])\n\t"
 			 "movaps %%xmm4, 64(%[out]); movaps %%xmm7, 112(%[out]); movaps %%xmm8, 128(%[out])\n\t"
 			 "movaps %%xmm15, 240(%[out])\n\t"
 			 "stmxcsr 256(%[out]); fnstcw 260(%[out])\n\t"
-			 "fldpi; fcomip %%st(1), %%st; fstp %%st(0); fstp %%st(0); setz %%cl; movzbl %%cl, %%ecx; andl %%ecx, %%eax\n\t"
+			 "fldpi; fcomip %%st(1), %%st; fstp %%st(0); fstp %%st(0); setz %%cl; movzbl %%cl, %%ecx; andl "
+			 "%%ecx, %%eax\n\t"
 			 "fninit; pushfq; popq %%rcx\n\t"
 			 "popq %%r13; popq %%r12; popq %%rbp; popq %%rbx"
 			 : "=&a"(gpr_ok), "=&c"(flags)
 			 : [in] "r"(&in), [out] "r"(&out), [seed] "r"(seed), [sys] "r"(use_syscall)
 			 : "r11", "memory", "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm7", "xmm8", "xmm15");
-	__asm__ volatile("ldmxcsr %0" : : "m"((const uint32_t){ 0x1f80 }));
+	__asm__ volatile("ldmxcsr %0" : : "m"((const uint32_t){0x1f80}));
 	for (int i = 0; i < 16; i++) {
 		if (i <= 4 || i == 7 || i == 8 || i == 15) {
 			if (memcmp(in.xmm[i], out.xmm[i], 16))
@@ -214,7 +217,7 @@ static void test_fp_fork(void)
 static void test_segment_bases(void)
 {
 	unsigned long fs = 0, gs = 1, old_gs = 0;
-	static unsigned long cell[2] = { 0x1234, 0x5678 };
+	static unsigned long cell[2] = {0x1234, 0x5678};
 
 	CHECK_OK(syscall(SYS_arch_prctl, ARCH_GET_FS, &fs));
 	CHECK(fs != 0);
@@ -264,7 +267,7 @@ static void test_affinity(void)
 
 static void test_policies(void)
 {
-	struct sched_param p = { 0 };
+	struct sched_param p = {0};
 
 	CHECK_EQ(sched_getscheduler(0), SCHED_OTHER);
 	CHECK_OK(sched_setscheduler(0, SCHED_BATCH, &p));

@@ -77,12 +77,12 @@ static int64_t by_call(int clock)
 
 int main(void)
 {
-	static const int clocks[] = { CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME, CLOCK_TAI, CLOCK_MONOTONIC_RAW };
+	static const int clocks[] = {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME, CLOCK_TAI, CLOCK_MONOTONIC_RAW};
 	int (*get)(int, struct timespec *);
 	int (*tod)(struct timeval *, void *);
 	time_t (*now)(time_t *);
 	long (*cpu)(unsigned int *, unsigned int *, void *);
-	struct timespec ts, last = { 0 };
+	struct timespec ts, last = {0};
 	struct timeval tv;
 	unsigned int c = 99, n = 99;
 

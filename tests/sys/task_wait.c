@@ -144,7 +144,9 @@ static void test_rusage(void)
 	CHECK(us > 40000 && us < 1000000);
 	CHECK(ru.ru_maxrss > 0);
 	CHECK_OK(getrusage(RUSAGE_CHILDREN, &children));
-	CHECK((children.ru_utime.tv_sec + children.ru_stime.tv_sec) * 1000000 + children.ru_utime.tv_usec + children.ru_stime.tv_usec >= us);
+	CHECK((children.ru_utime.tv_sec + children.ru_stime.tv_sec) * 1000000 + children.ru_utime.tv_usec +
+		      children.ru_stime.tv_usec >=
+	      us);
 }
 
 static volatile int interrupted;
@@ -181,7 +183,7 @@ static void on_alarm(int sig)
 
 static void test_interrupted(void)
 {
-	struct sigaction sa = { .sa_handler = on_alarm };
+	struct sigaction sa = {.sa_handler = on_alarm};
 	pid_t pid = child_that_pauses();
 	int status;
 

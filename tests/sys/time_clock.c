@@ -37,8 +37,9 @@ static long long lib(clockid_t clock)
 
 static void test_clocks(void)
 {
-	static const clockid_t clocks[] = { CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_MONOTONIC_RAW, CLOCK_REALTIME_COARSE,
-					    CLOCK_MONOTONIC_COARSE, CLOCK_BOOTTIME, CLOCK_TAI };
+	static const clockid_t clocks[] = {
+		CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_MONOTONIC_RAW, CLOCK_REALTIME_COARSE, CLOCK_MONOTONIC_COARSE,
+		CLOCK_BOOTTIME, CLOCK_TAI};
 	struct timespec ts;
 
 	for (size_t i = 0; i < sizeof(clocks) / sizeof(clocks[0]); i++) {
@@ -80,8 +81,8 @@ static void test_real(void)
 
 static void test_setting(void)
 {
-	struct timespec ts = { .tv_nsec = 1000000000 };
-	struct timex tx = { .modes = 0 };
+	struct timespec ts = {.tv_nsec = 1000000000};
+	struct timex tx = {.modes = 0};
 
 	CHECK_ERR(syscall(SYS_clock_settime, CLOCK_MONOTONIC, &ts), EINVAL);
 	CHECK_ERR(syscall(SYS_clock_settime, CLOCK_REALTIME, &ts), EINVAL);
@@ -145,11 +146,12 @@ static void test_cpu(void)
 	CHECK(raw(clock) > process);
 	CHECK_EQ(clock_getcpuclockid(getpid(), &clock), 0);
 	CHECK(raw(clock) > process);
-	CHECK_ERR(syscall(SYS_clock_gettime, (clockid_t)(~999999u << 3 | 2), &(struct timespec){ 0 }), EINVAL);
+	CHECK_ERR(syscall(SYS_clock_gettime, (clockid_t)(~999999u << 3 | 2), &(struct timespec){0}), EINVAL);
 	CHECK(times(&after) != (clock_t)-1);
 	CHECK(after.tms_utime + after.tms_stime - before.tms_utime - before.tms_stime >= 4);
 	CHECK_OK(getrusage(RUSAGE_SELF, &ru));
-	CHECK(ru.ru_utime.tv_sec * 1000000 + ru.ru_utime.tv_usec + ru.ru_stime.tv_sec * 1000000 + ru.ru_stime.tv_usec >= 60000);
+	CHECK(ru.ru_utime.tv_sec * 1000000 + ru.ru_utime.tv_usec + ru.ru_stime.tv_sec * 1000000 + ru.ru_stime.tv_usec >=
+	      60000);
 }
 
 /* System time grows where the kernel works, user time where the program does. */

@@ -36,30 +36,30 @@ static int sleep_on(clockid_t clock, int flags, struct timespec ts)
 
 static void test_lengths(void)
 {
-	static const clockid_t clocks[] = { CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME, CLOCK_TAI };
+	static const clockid_t clocks[] = {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME, CLOCK_TAI};
 	double t0, d;
 
 	for (size_t i = 0; i < 4; i++) {
 		t0 = now(CLOCK_MONOTONIC);
-		CHECK_EQ(sleep_on(clocks[i], 0, (struct timespec){ .tv_nsec = 15000000 }), 0);
+		CHECK_EQ(sleep_on(clocks[i], 0, (struct timespec){.tv_nsec = 15000000}), 0);
 		d = now(CLOCK_MONOTONIC) - t0;
 		CHECK(d >= 0.015 && d < 0.5);
 		t0 = now(CLOCK_MONOTONIC);
 		CHECK_EQ(sleep_on(clocks[i], TIMER_ABSTIME, in_ms(clocks[i], 15)), 0);
 		d = now(CLOCK_MONOTONIC) - t0;
 		CHECK(d >= 0.0149 && d < 0.5);
-		CHECK_EQ(sleep_on(clocks[i], TIMER_ABSTIME, (struct timespec){ .tv_sec = 1 }), 0); /* long past */
+		CHECK_EQ(sleep_on(clocks[i], TIMER_ABSTIME, (struct timespec){.tv_sec = 1}), 0); /* long past */
 	}
 	for (int us = 0; us < 2000; us += 97) {
 		t0 = now(CLOCK_MONOTONIC);
-		CHECK_OK(nanosleep(&(struct timespec){ .tv_nsec = us * 1000 }, NULL));
+		CHECK_OK(nanosleep(&(struct timespec){.tv_nsec = us * 1000}, NULL));
 		CHECK(now(CLOCK_MONOTONIC) - t0 >= us / 1e6);
 	}
 }
 
 static void test_errors(void)
 {
-	struct timespec bad = { .tv_nsec = 1000000000 }, negative = { .tv_sec = -1 }, zero = { 0 };
+	struct timespec bad = {.tv_nsec = 1000000000}, negative = {.tv_sec = -1}, zero = {0};
 
 	CHECK_ERR(nanosleep(&bad, NULL), EINVAL);
 	CHECK_ERR(nanosleep(&negative, NULL), EINVAL);
@@ -88,7 +88,7 @@ static void test_cpu(void)
 	pthread_t t;
 
 	CHECK_EQ(pthread_create(&t, NULL, burn, NULL), 0);
-	CHECK_EQ(sleep_on(CLOCK_PROCESS_CPUTIME_ID, 0, (struct timespec){ .tv_nsec = 40000000 }), 0);
+	CHECK_EQ(sleep_on(CLOCK_PROCESS_CPUTIME_ID, 0, (struct timespec){.tv_nsec = 40000000}), 0);
 	CHECK(now(CLOCK_PROCESS_CPUTIME_ID) - c0 >= 0.04);
 	stop = 1;
 	pthread_join(t, NULL);

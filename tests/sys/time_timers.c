@@ -25,7 +25,7 @@ static void note(int sig, siginfo_t *info, void *ctx)
 
 static void handle(int sig)
 {
-	struct sigaction sa = { .sa_sigaction = note, .sa_flags = SA_SIGINFO };
+	struct sigaction sa = {.sa_sigaction = note, .sa_flags = SA_SIGINFO};
 
 	CHECK_OK(sigaction(sig, &sa, NULL));
 	hits = 0;
@@ -59,13 +59,13 @@ static void burn_until(int n)
 
 static void test_real(void)
 {
-	struct itimerval it = { .it_value = { .tv_sec = 1000 } }, old;
+	struct itimerval it = {.it_value = {.tv_sec = 1000}}, old;
 
 	handle(SIGALRM);
 	CHECK_OK(setitimer(ITIMER_REAL, &it, NULL));
 	CHECK_OK(getitimer(ITIMER_REAL, &old));
 	CHECK(old.it_value.tv_sec > 0 && old.it_value.tv_sec <= 1000);
-	it.it_value = (struct timeval){ .tv_usec = 20000 };
+	it.it_value = (struct timeval){.tv_usec = 20000};
 	CHECK_OK(setitimer(ITIMER_REAL, &it, NULL));
 	until(1);
 	CHECK_OK(getitimer(ITIMER_REAL, &old));
@@ -73,7 +73,7 @@ static void test_real(void)
 	it.it_interval.tv_usec = 5000;
 	CHECK_OK(setitimer(ITIMER_REAL, &it, NULL));
 	until(6);
-	it = (struct itimerval){ 0 };
+	it = (struct itimerval){0};
 	CHECK_OK(setitimer(ITIMER_REAL, &it, &old));
 	CHECK_EQ(old.it_interval.tv_usec, 5000);
 	it.it_value.tv_usec = 1000000;
@@ -97,7 +97,7 @@ static void test_real(void)
 
 static void test_cpu(void)
 {
-	struct itimerval it = { .it_value = { .tv_usec = 20000 }, .it_interval = { .tv_usec = 10000 } };
+	struct itimerval it = {.it_value = {.tv_usec = 20000}, .it_interval = {.tv_usec = 10000}};
 	double c0;
 
 	handle(SIGVTALRM);
@@ -107,7 +107,7 @@ static void test_cpu(void)
 	burn_until(3);
 	/* Three hits are 40 ms as the timer counts, by samples at ticks where the clock is exact: only the order of magnitude holds. */
 	CHECK(now(CLOCK_PROCESS_CPUTIME_ID) - c0 >= 0.005);
-	it = (struct itimerval){ 0 };
+	it = (struct itimerval){0};
 	CHECK_OK(setitimer(ITIMER_PROF, &it, NULL));
 	hits = 0;
 	it.it_value.tv_usec = 20000;
@@ -128,7 +128,7 @@ static void test_cpu(void)
 
 static timer_t make(clockid_t clock, int sig, int value)
 {
-	struct sigevent ev = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = sig, .sigev_value.sival_int = value };
+	struct sigevent ev = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = sig, .sigev_value.sival_int = value};
 	timer_t t;
 
 	CHECK_OK(timer_create(clock, &ev, &t));
@@ -137,14 +137,15 @@ static timer_t make(clockid_t clock, int sig, int value)
 
 static void arm(timer_t t, int ms, int interval_ms)
 {
-	struct itimerspec its = { .it_value = { .tv_nsec = ms * 1000000l }, .it_interval = { .tv_nsec = interval_ms * 1000000l } };
+	struct itimerspec its = {.it_value = {.tv_nsec = ms * 1000000l},
+				 .it_interval = {.tv_nsec = interval_ms * 1000000l}};
 
 	CHECK_OK(timer_settime(t, 0, &its, NULL));
 }
 
 static void test_posix(void)
 {
-	static const clockid_t clocks[] = { CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME };
+	static const clockid_t clocks[] = {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME};
 	struct itimerspec its;
 	struct timespec ts;
 	timer_t t;
@@ -167,7 +168,7 @@ static void test_posix(void)
 		ts.tv_nsec += 10000000;
 		ts.tv_sec += ts.tv_nsec / 1000000000;
 		ts.tv_nsec %= 1000000000;
-		its = (struct itimerspec){ .it_value = ts };
+		its = (struct itimerspec){.it_value = ts};
 		CHECK_OK(timer_settime(t, TIMER_ABSTIME, &its, NULL));
 		until(2);
 		arm(t, 5, 5);
@@ -197,7 +198,7 @@ static void test_overrun(void)
 	CHECK_EQ(info.si_overrun, n);
 	CHECK_EQ(sigwaitinfo(&set, &info), SIGRTMIN); /* and it goes on */
 	CHECK_OK(timer_delete(t));
-	while (sigtimedwait(&set, &info, &(struct timespec){ 0 }) > 0)
+	while (sigtimedwait(&set, &info, &(struct timespec){0}) > 0)
 		;
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
@@ -215,7 +216,7 @@ static void *other_thread(void *arg)
 
 static void test_kinds(void)
 {
-	struct sigevent ev = { .sigev_notify = SIGEV_NONE };
+	struct sigevent ev = {.sigev_notify = SIGEV_NONE};
 	struct itimerspec its;
 	pthread_t th;
 	timer_t t;
@@ -230,7 +231,7 @@ static void test_kinds(void)
 	CHECK_EQ(pthread_create(&th, NULL, other_thread, NULL), 0);
 	while (!other_tid)
 		usleep(500);
-	ev = (struct sigevent){ .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGUSR1 };
+	ev = (struct sigevent){.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGUSR1};
 	ev._sigev_un._tid = other_tid;
 	handle(SIGUSR1);
 	CHECK_OK(timer_create(CLOCK_MONOTONIC, &ev, &t));
@@ -263,8 +264,8 @@ static void test_kinds(void)
 
 static void test_errors(void)
 {
-	struct sigevent ev = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = 0 };
-	struct itimerspec its = { .it_value = { .tv_nsec = -1 } };
+	struct sigevent ev = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = 0};
+	struct itimerspec its = {.it_value = {.tv_nsec = -1}};
 	timer_t t;
 	int id;
 
@@ -272,9 +273,9 @@ static void test_errors(void)
 	CHECK_ERR(timer_create(CLOCK_MONOTONIC, &ev, &t), EINVAL);
 	ev.sigev_signo = 65;
 	CHECK_ERR(timer_create(CLOCK_MONOTONIC, &ev, &t), EINVAL);
-	ev = (struct sigevent){ .sigev_notify = 99 };
+	ev = (struct sigevent){.sigev_notify = 99};
 	CHECK_ERR(syscall(SYS_timer_create, CLOCK_MONOTONIC, &ev, &id), EINVAL);
-	ev = (struct sigevent){ .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGUSR1 };
+	ev = (struct sigevent){.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGUSR1};
 	ev._sigev_un._tid = getppid();
 	CHECK_ERR(syscall(SYS_timer_create, CLOCK_MONOTONIC, &ev, &id), EINVAL);
 	CHECK_ERR(syscall(SYS_timer_create, CLOCK_MONOTONIC, NULL, (void *)8), EFAULT);
@@ -288,7 +289,7 @@ static void test_errors(void)
 
 static void test_cpu_limit(void)
 {
-	struct rlimit lim = { 1, 2 };
+	struct rlimit lim = {1, 2};
 	pid_t pid = CHECK_OK(fork());
 
 	if (!pid) {
@@ -311,8 +312,8 @@ static void *burner(void *arg)
 /* The signal is for the thread that uses the time, not for one that sleeps. */
 static void test_busy(void)
 {
-	struct sigaction sa = { .sa_sigaction = note, .sa_flags = SA_SIGINFO | SA_RESTART };
-	struct itimerval it = { { 0, 10000 }, { 0, 10000 } };
+	struct sigaction sa = {.sa_sigaction = note, .sa_flags = SA_SIGINFO | SA_RESTART};
+	struct itimerval it = {{0, 10000}, {0, 10000}};
 	pthread_t t;
 	timer_t id;
 

@@ -12,8 +12,8 @@
 
 static void set(int fd, int flags, long value_ns, long interval_ns)
 {
-	struct itimerspec its = { { interval_ns / 1000000000, interval_ns % 1000000000 },
-				  { value_ns / 1000000000, value_ns % 1000000000 } };
+	struct itimerspec its = {{interval_ns / 1000000000, interval_ns % 1000000000},
+				 {value_ns / 1000000000, value_ns % 1000000000}};
 
 	CHECK_OK(timerfd_settime(fd, flags, &its, NULL));
 }
@@ -37,7 +37,7 @@ static uint64_t ticks(int fd)
 static void clock_tests(int clock)
 {
 	int fd = CHECK_OK(timerfd_create(clock, 0));
-	struct pollfd p = { fd, POLLIN, 0 };
+	struct pollfd p = {fd, POLLIN, 0};
 	struct itimerspec its;
 	long t0 = now(clock), t;
 	uint64_t v;
@@ -76,7 +76,7 @@ static void clock_tests(int clock)
 
 	/* Setting anew forgets what was counted; zero disarms. */
 	usleep(5000);
-	its = (struct itimerspec){ { 0, 0 }, { 100, 0 } };
+	its = (struct itimerspec){{0, 0}, {100, 0}};
 	struct itimerspec old;
 	CHECK_OK(timerfd_settime(fd, 0, &its, &old));
 	CHECK_EQ(old.it_interval.tv_nsec, 1000000);
@@ -90,7 +90,7 @@ static void clock_tests(int clock)
 
 static void errors(void)
 {
-	struct itimerspec its = { { 0, 0 }, { 0, 1000000000 } };
+	struct itimerspec its = {{0, 0}, {0, 1000000000}};
 	int fd = CHECK_OK(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)), p[2];
 	uint64_t v;
 
@@ -114,7 +114,7 @@ static void errors(void)
 	CHECK_ERR(timerfd_create(CLOCK_PROCESS_CPUTIME_ID, 0), EINVAL);
 	CHECK_ERR(write(fd, &v, 8), EINVAL);
 	/* A far deadline does not overflow. */
-	its = (struct itimerspec){ { 0, 0 }, { 0x7fffffffffffffff, 999999999 } };
+	its = (struct itimerspec){{0, 0}, {0x7fffffffffffffff, 999999999}};
 	CHECK_OK(timerfd_settime(fd, 0, &its, NULL));
 	CHECK_ERR(read(fd, &v, 8), EAGAIN);
 	CHECK_OK(timerfd_settime(fd, TFD_TIMER_ABSTIME, &its, NULL));
@@ -122,7 +122,7 @@ static void errors(void)
 	close(fd);
 	/* Accepted: nobody sets the clock here. */
 	fd = CHECK_OK(timerfd_create(CLOCK_REALTIME, 0));
-	its = (struct itimerspec){ { 0, 0 }, { now(CLOCK_REALTIME) / 1000000000, 0 } };
+	its = (struct itimerspec){{0, 0}, {now(CLOCK_REALTIME) / 1000000000, 0}};
 	CHECK_OK(timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &its, NULL));
 	CHECK_EQ(ticks(fd), 1);
 	close(fd);
@@ -132,7 +132,7 @@ static void errors(void)
 static void with_epoll(void)
 {
 	int fd = CHECK_OK(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK)), ep = CHECK_OK(epoll_create1(0));
-	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLET};
 
 	CHECK_OK(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev));
 	set(fd, 0, 5000000, 5000000);

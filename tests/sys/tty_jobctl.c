@@ -21,7 +21,7 @@ static void on_signal(int sig)
 
 static void catch_signal(int sig)
 {
-	struct sigaction sa = { .sa_handler = on_signal };
+	struct sigaction sa = {.sa_handler = on_signal};
 
 	got[sig] = 0;
 	sigaction(sig, &sa, NULL);
@@ -87,7 +87,7 @@ static void controlling(void)
 		_exit(0);
 	}
 	CHECK_EQ(wait_for(-1), 0);
-	CHECK_ERR(tcsetpgrp(slave, 1), EPERM);      /* in another session */
+	CHECK_ERR(tcsetpgrp(slave, 1), EPERM); /* in another session */
 	CHECK_ERR(tcsetpgrp(slave, 0x3fffff), ESRCH);
 	CHECK_ERR(tcsetpgrp(slave, -1), EINVAL);
 	catch_signal(SIGHUP);

@@ -48,7 +48,7 @@ static void settle(void)
 /* What the master can read must be exactly this. */
 static void screen(const char *want)
 {
-	struct pollfd p = { master, POLLIN, 0 };
+	struct pollfd p = {master, POLLIN, 0};
 	char buf[5000];
 	size_t have = 0, n = strlen(want);
 
@@ -74,7 +74,7 @@ static void line(const char *want)
 
 static int readable(int fd)
 {
-	struct pollfd p = { fd, POLLIN, 0 };
+	struct pollfd p = {fd, POLLIN, 0};
 
 	return CHECK_OK(poll(&p, 1, 0)) && (p.revents & POLLIN);
 }
@@ -384,7 +384,7 @@ static void on_winch(int sig)
 
 static void sizes(void)
 {
-	struct winsize ws = { 24, 80, 1, 2 }, got;
+	struct winsize ws = {24, 80, 1, 2}, got;
 
 	open_pair();
 	CHECK_OK(ioctl(slave, TIOCGWINSZ, &got));
@@ -419,7 +419,7 @@ static void hang_up(void)
 	name = strdup(ptsname(master));
 	CHECK_EQ(write(slave, "bye", 3), 3);
 	close(slave);
-	p = (struct pollfd){ master, POLLIN, 0 };
+	p = (struct pollfd){master, POLLIN, 0};
 	CHECK_EQ(poll(&p, 1, 1000), 1);
 	CHECK(p.revents & POLLHUP);
 	CHECK_EQ(read(master, buf, 10), 3);
@@ -465,7 +465,7 @@ static void packet_mode(void)
 	CHECK_EQ(buf[0], TIOCPKT_DATA);
 	CHECK(!memcmp(buf + 1, "data", 4));
 	CHECK_OK(tcflush(slave, TCIFLUSH));
-	p = (struct pollfd){ master, POLLIN | POLLPRI, 0 };
+	p = (struct pollfd){master, POLLIN | POLLPRI, 0};
 	CHECK_EQ(poll(&p, 1, 1000), 1);
 	CHECK(p.revents & POLLPRI);
 	CHECK_EQ(read(master, buf, 100), 1);

@@ -31,7 +31,7 @@ static int bound(const char *s, struct sockaddr_un *a, socklen_t *len)
 
 static int events(int fd, int want)
 {
-	struct pollfd p = { fd, want, 0 };
+	struct pollfd p = {fd, want, 0};
 
 	CHECK_OK(poll(&p, 1, 0));
 	return p.revents;
@@ -43,7 +43,7 @@ static void datagrams(void)
 	socklen_t alen, blen, flen = sizeof(from);
 	int x = bound("a", &a, &alen), y = bound("b", &b, &blen), z, n;
 	struct iovec v;
-	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1 };
+	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1};
 	char buf[100];
 
 	CHECK_ERR(recv(x, buf, 100, 0), EAGAIN);
@@ -57,7 +57,7 @@ static void datagrams(void)
 	CHECK(!memcmp(&from, &a, alen));
 	CHECK_EQ(events(y, POLLIN), POLLIN);
 	CHECK_EQ(recv(y, buf, 100, 0), 0); /* an empty message is a message */
-	v = (struct iovec){ buf, 2 };
+	v = (struct iovec){buf, 2};
 	CHECK_EQ(recvmsg(y, &m, MSG_TRUNC), 5);
 	CHECK_EQ(m.msg_flags & MSG_TRUNC, MSG_TRUNC);
 	CHECK_ERR(recv(y, buf, 100, 0), EAGAIN);
@@ -102,7 +102,7 @@ static void waits(void)
 	struct sockaddr_un b;
 	socklen_t blen;
 	int y = bound("w", &b, &blen), x = CHECK_OK(socket(AF_UNIX, SOCK_DGRAM, 0)), n;
-	struct pollfd p = { x, POLLOUT, 0 };
+	struct pollfd p = {x, POLLOUT, 0};
 	char buf[10];
 
 	CHECK_OK(connect(x, (void *)&b, blen));
@@ -148,7 +148,7 @@ static void seqpacket(void)
 	socklen_t len = name(&a, "seq");
 	int l = CHECK_OK(socket(AF_UNIX, SOCK_SEQPACKET, 0)), c = CHECK_OK(socket(AF_UNIX, SOCK_SEQPACKET, 0)), d;
 	struct iovec v;
-	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1 };
+	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1};
 	char buf[100];
 
 	CHECK_OK(bind(l, (void *)&a, len));
@@ -160,7 +160,7 @@ static void seqpacket(void)
 	CHECK_EQ(send(c, "ab", 2, 0), 2);
 	CHECK_EQ(send(c, "cdefg", 5, 0), 5);
 	CHECK_EQ(read(d, buf, 100), 2);
-	v = (struct iovec){ buf, 3 };
+	v = (struct iovec){buf, 3};
 	CHECK_EQ(recvmsg(d, &m, 0), 3);
 	CHECK(m.msg_flags & MSG_TRUNC);
 	CHECK_EQ(send(c, "last", 4, 0), 4);
@@ -174,23 +174,23 @@ static void seqpacket(void)
 
 static void mmsg(void)
 {
-	char text[4][8] = { "a", "bb", "ccc", "dddd" }, in[6][8];
+	char text[4][8] = {"a", "bb", "ccc", "dddd"}, in[6][8];
 	struct iovec v[6];
 	struct mmsghdr m[6];
-	struct timespec ts = { 0, 20000000 };
+	struct timespec ts = {0, 20000000};
 	int s[2];
 
 	CHECK_OK(socketpair(AF_UNIX, SOCK_DGRAM, 0, s));
 	memset(m, 0, sizeof(m));
 	for (int i = 0; i < 4; i++) {
-		v[i] = (struct iovec){ text[i], i + 1 };
-		m[i].msg_hdr = (struct msghdr){ .msg_iov = &v[i], .msg_iovlen = 1 };
+		v[i] = (struct iovec){text[i], i + 1};
+		m[i].msg_hdr = (struct msghdr){.msg_iov = &v[i], .msg_iovlen = 1};
 	}
 	CHECK_EQ(sendmmsg(s[0], m, 4, 0), 4);
 	CHECK_EQ(m[3].msg_len, 4);
 	for (int i = 0; i < 6; i++) {
-		v[i] = (struct iovec){ in[i], 8 };
-		m[i].msg_hdr = (struct msghdr){ .msg_iov = &v[i], .msg_iovlen = 1 };
+		v[i] = (struct iovec){in[i], 8};
+		m[i].msg_hdr = (struct msghdr){.msg_iov = &v[i], .msg_iovlen = 1};
 	}
 	CHECK_EQ(recvmmsg(s[1], m, 6, MSG_WAITFORONE, NULL), 4);
 	CHECK_EQ(m[2].msg_len, 3);

@@ -14,9 +14,9 @@ static void send_fd(int s, int fd)
 	union {
 		struct cmsghdr h;
 		char buf[CMSG_SPACE(sizeof(int))];
-	} c = { 0 };
-	struct iovec v = { TEXT("x"), 1 };
-	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = c.buf, .msg_controllen = sizeof(c.buf) };
+	} c = {0};
+	struct iovec v = {TEXT("x"), 1};
+	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = c.buf, .msg_controllen = sizeof(c.buf)};
 
 	c.h.cmsg_level = SOL_SOCKET;
 	c.h.cmsg_type = SCM_RIGHTS;
@@ -32,8 +32,8 @@ static int recv_fd(int s)
 		char buf[CMSG_SPACE(sizeof(int))];
 	} c;
 	char x;
-	struct iovec v = { &x, 1 };
-	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = c.buf, .msg_controllen = sizeof(c.buf) };
+	struct iovec v = {&x, 1};
+	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = c.buf, .msg_controllen = sizeof(c.buf)};
 	int fd;
 
 	CHECK_EQ(recvmsg(s, &m, 0), 1);
@@ -44,7 +44,7 @@ static int recv_fd(int s)
 /* Makes the collector run: it does when a socket closes (now and then a little later). */
 static int gone(int reader)
 {
-	struct pollfd p = { reader, POLLIN, 0 };
+	struct pollfd p = {reader, POLLIN, 0};
 	int s[2];
 
 	for (int i = 0; i < 200; i++) {
@@ -62,7 +62,7 @@ static int gone(int reader)
 
 static int still_there(int reader)
 {
-	struct pollfd p = { reader, POLLIN, 0 };
+	struct pollfd p = {reader, POLLIN, 0};
 	int s[2];
 
 	for (int i = 0; i < 5; i++) {
@@ -155,10 +155,10 @@ static void chain(void)
 		union {
 			struct cmsghdr h;
 			char buf[CMSG_SPACE(2 * sizeof(int))];
-		} c = { 0 };
-		struct iovec v = { TEXT("x"), 1 };
-		struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = c.buf,
-				    .msg_controllen = sizeof(c.buf) };
+		} c = {0};
+		struct iovec v = {TEXT("x"), 1};
+		struct msghdr m = {
+			.msg_iov = &v, .msg_iovlen = 1, .msg_control = c.buf, .msg_controllen = sizeof(c.buf)};
 
 		c.h.cmsg_level = SOL_SOCKET;
 		c.h.cmsg_type = SCM_RIGHTS;

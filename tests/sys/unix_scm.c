@@ -19,8 +19,8 @@ union control {
 static int send_fds(int s, const char *text, const int *fd, int n)
 {
 	union control c;
-	struct iovec v = { TEXT(text), strlen(text) };
-	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = c.buf, .msg_controllen = CMSG_SPACE(n * 4) };
+	struct iovec v = {TEXT(text), strlen(text)};
+	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = c.buf, .msg_controllen = CMSG_SPACE(n * 4)};
 	struct cmsghdr *h = (void *)c.buf;
 
 	memset(&c, 0, sizeof(c));
@@ -35,9 +35,11 @@ static int send_fds(int s, const char *text, const int *fd, int n)
 static int recv_fds(int s, char *buf, int size, int *fd, int room, int *n, int flags, int *out_flags)
 {
 	union control c;
-	struct iovec v = { buf, size };
-	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = c.buf,
-			    .msg_controllen = room ? CMSG_LEN(room * sizeof(int)) : 0 };
+	struct iovec v = {buf, size};
+	struct msghdr m = {.msg_iov = &v,
+			   .msg_iovlen = 1,
+			   .msg_control = c.buf,
+			   .msg_controllen = room ? CMSG_LEN(room * sizeof(int)) : 0};
 	struct cmsghdr *h;
 	int ret = recvmsg(s, &m, flags);
 
@@ -71,7 +73,7 @@ static void rights(int type)
 
 	CHECK_OK(socketpair(AF_UNIX, type, 0, s));
 	CHECK_OK(pipe(p));
-	CHECK_EQ(send_fds(s[0], "hi", (int[]){ p[1], p[0] }, 2), 2);
+	CHECK_EQ(send_fds(s[0], "hi", (int[]){p[1], p[0]}, 2), 2);
 	/* A look takes descriptors too, and leaves the message. */
 	CHECK_EQ(recv_fds(s[1], buf, 100, got, 10, &n, MSG_PEEK, &flags), 2);
 	CHECK_EQ(n, 2);
@@ -92,7 +94,7 @@ static void rights(int type)
 	close(got[1]);
 
 	/* Without room for all of them the rest is closed. */
-	CHECK_EQ(send_fds(s[0], "x", (int[]){ got[0], got[0], got[0] }, 3), 1);
+	CHECK_EQ(send_fds(s[0], "x", (int[]){got[0], got[0], got[0]}, 3), 1);
 	CHECK_EQ(recv_fds(s[1], buf, 100, got + 1, 2, &n, 0, &flags), 1);
 	CHECK_EQ(n, 2);
 	CHECK_EQ(flags & MSG_CTRUNC, MSG_CTRUNC);
@@ -104,7 +106,7 @@ static void rights(int type)
 	CHECK_EQ(send_fds(s[0], "x", got, 1), 1);
 	CHECK_EQ(read(s[1], buf, 100), 1); /* read knows nothing of them */
 
-	CHECK_ERR(send_fds(s[0], "x", (int[]){ 999 }, 1), EBADF);
+	CHECK_ERR(send_fds(s[0], "x", (int[]){999}, 1), EBADF);
 	for (int i = 0; i < 254; i++)
 		many[i] = got[0];
 	CHECK_ERR(send_fds(s[0], "x", many, 254), EINVAL);
@@ -162,8 +164,8 @@ static int get_cred(int s, struct ucred *uc)
 {
 	union control c;
 	char buf[10];
-	struct iovec v = { buf, 10 };
-	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = c.buf, .msg_controllen = sizeof(c.buf) };
+	struct iovec v = {buf, 10};
+	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = c.buf, .msg_controllen = sizeof(c.buf)};
 	struct cmsghdr *h;
 
 	CHECK_OK(recvmsg(s, &m, 0));
@@ -178,9 +180,9 @@ static int get_cred(int s, struct ucred *uc)
 static int send_cred(int s, const struct ucred *uc)
 {
 	union control c;
-	struct iovec v = { TEXT("c"), 1 };
-	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = c.buf,
-			    .msg_controllen = CMSG_SPACE(sizeof(*uc)) };
+	struct iovec v = {TEXT("c"), 1};
+	struct msghdr m = {
+		.msg_iov = &v, .msg_iovlen = 1, .msg_control = c.buf, .msg_controllen = CMSG_SPACE(sizeof(*uc))};
 	struct cmsghdr *h = (void *)c.buf;
 
 	memset(&c, 0, sizeof(c));
@@ -193,8 +195,8 @@ static int send_cred(int s, const struct ucred *uc)
 
 static void credentials(void)
 {
-	struct ucred uc, mine = { getpid(), geteuid(), getegid() };
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	struct ucred uc, mine = {getpid(), geteuid(), getegid()};
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	socklen_t len = sizeof(uc), alen;
 	int s[2], on = 1, l, c, d;
 	pid_t pid;
@@ -227,9 +229,9 @@ static void credentials(void)
 		if (!fork()) {
 			CHECK_OK(setresgid(55, 55, 55));
 			CHECK_OK(setresuid(77, 77, 77));
-			mine = (struct ucred){ getpid(), 0, 55 };
+			mine = (struct ucred){getpid(), 0, 55};
 			CHECK_ERR(send_cred(s[0], &mine), EPERM);
-			mine = (struct ucred){ getppid(), 77, 55 };
+			mine = (struct ucred){getppid(), 77, 55};
 			CHECK_ERR(send_cred(s[0], &mine), EPERM);
 			mine.pid = getpid();
 			CHECK_EQ(send_cred(s[0], &mine), 1);
@@ -271,8 +273,8 @@ static void credentials(void)
 static void malformed(void)
 {
 	union control c;
-	struct iovec v = { TEXT("c"), 1 };
-	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = c.buf, .msg_controllen = CMSG_SPACE(4) };
+	struct iovec v = {TEXT("c"), 1};
+	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = c.buf, .msg_controllen = CMSG_SPACE(4)};
 	struct cmsghdr *h = (void *)c.buf;
 	int s[2];
 

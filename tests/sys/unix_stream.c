@@ -33,7 +33,7 @@ static int stream(void)
 
 static int events(int fd, int want)
 {
-	struct pollfd p = { fd, want, 0 };
+	struct pollfd p = {fd, want, 0};
 
 	CHECK_OK(poll(&p, 1, 0));
 	return p.revents;
@@ -166,7 +166,7 @@ static void named(void)
 
 static void abstract(void)
 {
-	struct sockaddr_un a = { .sun_family = AF_UNIX, .sun_path = "\0umbra-test\0x" }, got;
+	struct sockaddr_un a = {.sun_family = AF_UNIX, .sun_path = "\0umbra-test\0x"}, got;
 	socklen_t len = offsetof(struct sockaddr_un, sun_path) + 13, glen = sizeof(got);
 	int l = stream(), c = stream(), d;
 
@@ -200,7 +200,7 @@ static void backlog(void)
 {
 	struct sockaddr_un a;
 	socklen_t len = name(&a, "b");
-	struct timeval tv = { 0, 30000 };
+	struct timeval tv = {0, 30000};
 	int l = stream(), c[4], d;
 
 	CHECK_OK(bind(l, (void *)&a, len));
@@ -233,8 +233,8 @@ static void backlog(void)
 
 static void timeouts_and_options(void)
 {
-	struct timeval tv = { 0, 30000 }, got;
-	struct linger li = { 1, 5 };
+	struct timeval tv = {0, 30000}, got;
+	struct linger li = {1, 5};
 	socklen_t len = sizeof(got);
 	char big[400000];
 	int s[2], n;

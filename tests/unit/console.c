@@ -375,9 +375,9 @@ static void test_turns(void **state)
 	desc[0] = (struct virtq_desc){.addr = BUFFERS, .len = sizeof(hdr), .flags = VIRTQ_DESC_F_NEXT, .next = 1};
 	for (unsigned int i = 1; i < 8; i++)
 		desc[i] = (struct virtq_desc){.addr = BUFFERS,
-						   .len = 0x180000,
-						   .flags = i < 7 ? VIRTQ_DESC_F_NEXT : 0,
-						   .next = (uint16_t)(i + 1)};
+					      .len = 0x180000,
+					      .flags = i < 7 ? VIRTQ_DESC_F_NEXT : 0,
+					      .next = (uint16_t)(i + 1)};
 	avail->ring[0] = 0;
 	avail->idx = 1;
 	for (; console_notify(r.con); turns++) {
@@ -468,8 +468,8 @@ static void test_control(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_output), cmocka_unit_test(test_back_pressure), cmocka_unit_test(test_broken),
-		cmocka_unit_test(test_input),  cmocka_unit_test(test_bad_guest),     cmocka_unit_test(test_turns),
+		cmocka_unit_test(test_output),	cmocka_unit_test(test_back_pressure), cmocka_unit_test(test_broken),
+		cmocka_unit_test(test_input),	cmocka_unit_test(test_bad_guest),     cmocka_unit_test(test_turns),
 		cmocka_unit_test(test_control),
 	};
 

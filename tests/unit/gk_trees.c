@@ -191,7 +191,7 @@ static void check_tree(struct mm *mm, const u8 *used)
 	u64 pages = 0;
 
 	assert_true(check_subtree(mm->vmas.node, &black) == mm->nr_vmas);
-	for_each_vma (v, mm) {
+	for_each_vma(v, mm) {
 		u64 floor = prev ? prev->end : 0;
 
 		assert_true(v->start < v->end);

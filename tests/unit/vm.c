@@ -74,7 +74,10 @@ static void test_log(void **state)
 	vm.log_fd = fd[1];
 	vm_log(&vm, line, sizeof(line) - 1);
 	assert_int_equal(read(fd[0], got, sizeof(got)), sizeof(line));
-	assert_memory_equal(got, "a\tb?]0;x?????" "?~\n", sizeof(line));
+	assert_memory_equal(got,
+			    "a\tb?]0;x?????"
+			    "?~\n",
+			    sizeof(line));
 	close(fd[0]);
 	close(fd[1]);
 }

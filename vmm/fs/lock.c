@@ -18,13 +18,12 @@
 
 #include "internal.h"
 
-
 /* fs->lock held. */
 static struct lock_file *find(struct fs *fs, const struct node *node, uint64_t owner, bool is_flock)
 {
 	struct lock_file *lf;
 
-	list_for_each_entry (lf, &fs->lock_files, link)
+	list_for_each_entry(lf, &fs->lock_files, link)
 		if (lf->node == node && lf->owner == owner && lf->flock == is_flock)
 			return lf;
 	return NULL;
@@ -108,7 +107,7 @@ void fs_locks_deinit(struct fs *fs)
 	struct lock_file *lf, *next;
 
 	pthread_mutex_lock(&fs->lock);
-	list_for_each_entry_safe (lf, next, &fs->lock_files, link)
+	list_for_each_entry_safe(lf, next, &fs->lock_files, link)
 		destroy(fs, lf);
 	pthread_mutex_unlock(&fs->lock);
 }

@@ -18,7 +18,7 @@ struct task *switch_stacks(struct task *prev, struct task *next);
 /* An entry of the exception table: uaccess.S */
 struct ex_entry {
 	s32 insn, fixup; /* relative to the field itself */
-	u32 kind;        /* EX_* */
+	u32 kind;	 /* EX_* */
 };
 #define EX_FAULT_IN 0
 #define EX_NO_FAULT 1

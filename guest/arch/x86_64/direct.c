@@ -35,9 +35,9 @@
 
 #define NR_SLOTS (DIRECT_TABLE_SIZE / 8)
 #define STUB_BYTES 32
-#define LEAD_MAX 20     /* bytes of instructions that move to the stub */
-#define SITES_MAX 128  /* in one page; more stay unpatched */
-#define NR_MAX 512     /* no system call has a higher number: such a mov is no site */
+#define LEAD_MAX 20   /* bytes of instructions that move to the stub */
+#define SITES_MAX 128 /* in one page; more stay unpatched */
+#define NR_MAX 512    /* no system call has a higher number: such a mov is no site */
 
 #define TABLE_ORDER 4
 _Static_assert(DIRECT_TABLE_SIZE == PAGE_SIZE << TABLE_ORDER, "one block");
@@ -47,7 +47,7 @@ _Static_assert(DIRECT_TABLE_SIZE == PAGE_SIZE << TABLE_ORDER, "one block");
 
 /* One process: mm->direct. */
 struct direct_mm {
-	u32 nr;    /* slots there is room for; immutable */
+	u32 nr; /* slots there is room for; immutable */
 	enum direct_text whose;
 	u64 ret[]; /* by slot; 0: this process has no such site */
 };
@@ -57,15 +57,15 @@ struct twin {
 	struct page *page;     /* the patched copy, holds a reference */
 	struct page *original; /* no reference: direct_forget() comes first */
 	u32 nr_sites;
-	u32 first_slot;        /* slots are consecutive */
-	u16 after[SITES_MAX];  /* offset behind the syscall instruction */
+	u32 first_slot;	      /* slots are consecutive */
+	u16 after[SITES_MAX]; /* offset behind the syscall instruction */
 };
 
 /* Marks a page that was scanned and has no sites. */
 static struct twin no_twin;
 
 static spinlock_t direct_lock;
-static u32 next_slot;      /* direct_lock */
+static u32 next_slot;	   /* direct_lock */
 static struct page *table; /* one block: NR_SLOTS pointers */
 /* In the image, so that direct_common is near: on a large machine what is allocated may be more than 2 GB away. */
 static u8 stubs[NR_SLOTS * STUB_BYTES];
@@ -118,7 +118,8 @@ static u32 find_padding(const u8 *text, u32 site)
 
 		if (text[i] != 0xc3)
 			continue;
-		while (pad + len < PAGE_SIZE && len < 16 && (n = padding_length(text + pad + len, (u32)PAGE_SIZE - pad - len)))
+		while (pad + len < PAGE_SIZE && len < 16 &&
+		       (n = padding_length(text + pad + len, (u32)PAGE_SIZE - pad - len)))
 			len += n;
 		/* Padding ends where the next function begins: anything else may be code that only looks like it. */
 		if (len >= 7 && (pad + len) % 16 == 0 && pad <= site + 2 + 127)
@@ -200,9 +201,9 @@ static const struct {
 	u8 len, lead; /* bytes to match; how many of them, at the end, move */
 	u8 bytes[12];
 } known[] = {
-	{ 5, 5, { 0x4c, 0x8b, 0x4c, 0x24, 0x08 } },
-	{ 5, 5, { 0x48, 0x8b, 0x44, 0x24, 0x08 } },
-	{ 12, 6, { 0x49, 0x89, 0xf2, 0x48, 0x89, 0xfa, 0x48, 0x89, 0xce, 0x48, 0x89, 0xdf } },
+	{5, 5, {0x4c, 0x8b, 0x4c, 0x24, 0x08}},
+	{5, 5, {0x48, 0x8b, 0x44, 0x24, 0x08}},
+	{12, 6, {0x49, 0x89, 0xf2, 0x48, 0x89, 0xfa, 0x48, 0x89, 0xce, 0x48, 0x89, 0xdf}},
 };
 
 /*
@@ -213,7 +214,7 @@ static const struct {
 #define RESTORER_LEAD 7
 static bool is_restorer(const u8 *text, u32 i)
 {
-	static const u8 mov[RESTORER_LEAD] = { 0x48, 0xc7, 0xc0, 0x0f };
+	static const u8 mov[RESTORER_LEAD] = {0x48, 0xc7, 0xc0, 0x0f};
 
 	return i > 16 && (i - RESTORER_LEAD) % 16 == 0 && !memcmp(text + i - RESTORER_LEAD, mov, sizeof(mov)) &&
 	       text[i - RESTORER_LEAD - 1] != 0x90;
@@ -285,7 +286,7 @@ static u32 lead_length(const u8 *text, u32 i)
 /* Four bytes may stand in any instruction; with the test for errors that C libraries have behind their calls it is ten. */
 static bool is_xor_site(const u8 *text, u32 i)
 {
-	static const u8 cmp[] = { 0x48, 0x3d, 0x00, 0xf0, 0xff, 0xff };
+	static const u8 cmp[] = {0x48, 0x3d, 0x00, 0xf0, 0xff, 0xff};
 
 	return i > 2 && i + 2 + sizeof(cmp) <= PAGE_SIZE && text[i - 2] == 0x31 && text[i - 1] == 0xc0 &&
 	       (text[i - 3] & 0xf0) != 0x40 && text[i - 3] != 0x66 && !memcmp(text + i + 2, cmp, sizeof(cmp));
@@ -491,7 +492,9 @@ void direct_text_pages(struct mm *mm, struct page **p, u32 n, u64 first, u64 bas
 	for (u32 i = 0; i < n; i = end) {
 		bool fresh = false;
 
-		for (end = i; end < n && p[end]->index / CHUNK_PAGES == p[i]->index / CHUNK_PAGES && may_have_twin(p[end]); end++)
+		for (end = i;
+		     end < n && p[end]->index / CHUNK_PAGES == p[i]->index / CHUNK_PAGES && may_have_twin(p[end]);
+		     end++)
 			fresh = fresh || !twin_of(p[end]);
 		if (end == i) {
 			end++;

@@ -6,7 +6,7 @@
 struct task;
 
 extern unsigned int fpu_mxcsr_mask; /* MXCSR bits that exist */
-#define MXCSR_OFFSET 24             /* in the legacy area; XRSTOR faults if other bits are set */
+#define MXCSR_OFFSET 24		    /* in the legacy area; XRSTOR faults if other bits are set */
 
 /* @t has an mm and is current: its live state goes to @t. */
 void fpu_switch_out(struct task *t);

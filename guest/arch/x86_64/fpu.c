@@ -56,7 +56,8 @@ void fpu_init(void)
 	fpu_xcr0 = boot->xcr0;
 	fpu_bytes = ALIGN_UP(boot->xsave_bytes, 64);
 	if (!(fpu_xcr0 & 3) || fpu_bytes < 576 || fpu_bytes > 65536)
-		panic("boot block: impossible FP state (xcr0 %#llx, %u bytes)", (unsigned long long)fpu_xcr0, fpu_bytes);
+		panic("boot block: impossible FP state (xcr0 %#llx, %u bytes)", (unsigned long long)fpu_xcr0,
+		      fpu_bytes);
 	cpuid(13, 1, &a, &b, &c, &d);
 	have_xsaveopt = a & 1;
 	*(u16 *)init_area = FCW_DEFAULT;

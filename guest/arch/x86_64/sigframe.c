@@ -151,7 +151,8 @@ static void fill_sigcontext(struct sigcontext *sc, const struct pt_regs *r, u64 
 	sc->fpstate = fp;
 }
 
-int setup_signal_frame(struct pt_regs *regs, int sig, const struct k_sigaction *ka, const struct siginfo *info, u64 mask)
+int setup_signal_frame(struct pt_regs *regs, int sig, const struct k_sigaction *ka, const struct siginfo *info,
+		       u64 mask)
 {
 	struct rt_sigframe f;
 	u64 fp, at;

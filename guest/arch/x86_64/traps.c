@@ -148,7 +148,7 @@ void do_user_event(struct pt_regs *regs, u32 event)
 		return; /* exit_to_user() looks at what is pending */
 	if (unlikely(in_direct_stub(regs))) {
 		if (vector == PVM_VEC_DB)
-			return; /* single step: over the whole call */
+			return;		/* single step: over the whole call */
 		do_group_exit(SIGSEGV); /* the program broke into it */
 	}
 	current->trap_nr = vector;
@@ -183,15 +183,17 @@ void do_supervisor_event(struct kernel_frame *f, u32 event)
 		f->rip = (u64)&e->fixup + (s64)e->fixup;
 		return;
 	}
-	printk("penumbra: exception %u in the kernel: error %#x, address %#llx\n", vector, error, (unsigned long long)cr2);
+	printk("penumbra: exception %u in the kernel: error %#x, address %#llx\n", vector, error,
+	       (unsigned long long)cr2);
 	printk("rip %llx eflags %llx rsp %p rbp %llx\n", (unsigned long long)(f->rip - (u64)image_start),
 	       (unsigned long long)f->eflags, (void *)(f + 1), (unsigned long long)f->rbp);
 	printk("rax %llx rbx %llx rcx %llx rdx %llx rsi %llx rdi %llx\n", (unsigned long long)f->rax,
-	       (unsigned long long)f->rbx, (unsigned long long)f->rcx, (unsigned long long)f->rdx, (unsigned long long)f->rsi,
-	       (unsigned long long)f->rdi);
+	       (unsigned long long)f->rbx, (unsigned long long)f->rcx, (unsigned long long)f->rdx,
+	       (unsigned long long)f->rsi, (unsigned long long)f->rdi);
 	printk("r8 %llx r9 %llx r10 %llx r11 %llx r12 %llx r13 %llx r14 %llx r15 %llx\n", (unsigned long long)f->r8,
-	       (unsigned long long)f->r9, (unsigned long long)f->r10, (unsigned long long)f->r11, (unsigned long long)f->r12,
-	       (unsigned long long)f->r13, (unsigned long long)f->r14, (unsigned long long)f->r15);
+	       (unsigned long long)f->r9, (unsigned long long)f->r10, (unsigned long long)f->r11,
+	       (unsigned long long)f->r12, (unsigned long long)f->r13, (unsigned long long)f->r14,
+	       (unsigned long long)f->r15);
 	show_backtrace(f->rip, f->rbp);
 	panic("exception %u in the kernel at %#llx", vector, (unsigned long long)(f->rip - (u64)image_start));
 }

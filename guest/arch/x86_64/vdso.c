@@ -36,8 +36,8 @@ static const char *clock_name(struct vma *vma)
 	return "[vvar]";
 }
 
-static const struct vm_ops vdso_ops = { .fault = special_fault, .name = vdso_name };
-static const struct vm_ops clock_ops = { .fault = special_fault, .name = clock_name };
+static const struct vm_ops vdso_ops = {.fault = special_fault, .name = vdso_name};
+static const struct vm_ops clock_ops = {.fault = special_fault, .name = clock_name};
 
 void vdso_init(void)
 {
@@ -67,7 +67,8 @@ void vdso_map(struct mm *mm)
 		return;
 	if (install_special_mapping(mm, (u64)at, PAGE_SIZE, flags, &clock_ops, clock_pages) < 0)
 		return;
-	if (install_special_mapping(mm, (u64)at + PAGE_SIZE, text_len, flags | VM_EXEC | VM_MAYEXEC, &vdso_ops, vdso_pages) < 0)
+	if (install_special_mapping(mm, (u64)at + PAGE_SIZE, text_len, flags | VM_EXEC | VM_MAYEXEC, &vdso_ops,
+				    vdso_pages) < 0)
 		return;
 	mm->vdso = (u64)at + PAGE_SIZE;
 }

@@ -29,7 +29,7 @@ static struct {
 	kuid_t uid;
 	kgid_t gid;
 	umode_t mode, ptmx_mode;
-} opts = { .mode = 0600 };
+} opts = {.mode = 0600};
 
 static int pts_open(struct inode *inode, struct file *f)
 {
@@ -143,7 +143,7 @@ static int devpts_lookup(struct inode *dir, struct dentry *d)
 /* Positions: 0 ".", 1 "..", 2 "ptmx", 3 + number. */
 static int devpts_iterate(struct file *f, struct dir_context *ctx)
 {
-	static const char *const fixed[3] = { ".", "..", "ptmx" };
+	static const char *const fixed[3] = {".", "..", "ptmx"};
 	char name[12];
 	int n;
 
@@ -208,7 +208,8 @@ static int parse_options(const char *s)
 			opts.mode = (umode_t)strtoull(val, NULL, 8) & 0777;
 		} else if (key == 8 && !memcmp(s, "ptmxmode", 8)) {
 			opts.ptmx_mode = (umode_t)strtoull(val, NULL, 8) & 0777;
-		} else if (!(key == 3 && !memcmp(s, "max", 3)) && !(len == 11 && !memcmp(s, "newinstance", 11)) && len) {
+		} else if (!(key == 3 && !memcmp(s, "max", 3)) && !(len == 11 && !memcmp(s, "newinstance", 11)) &&
+			   len) {
 			return -EINVAL;
 		}
 		s = end ? end + 1 : NULL;

@@ -43,11 +43,11 @@ struct fuse_fh {
 /* inode->private. */
 struct fuse_inode {
 	struct inode *inode;
-	u64 nodeid;		    /* immutable */
-	u64 nlookup;		    /* fuse_lock: what the server counts for us */
+	u64 nodeid;		      /* immutable */
+	u64 nlookup;		      /* fuse_lock: what the server counts for us */
 	struct fuse_inode *hash_next; /* fuse_lock */
-	bool submount;		    /* immutable: an empty directory to mount over */
-	bool readable;		    /* the server has said that it can be opened for reading */
+	bool submount;		      /* immutable: an empty directory to mount over */
+	bool readable;		      /* the server has said that it can be opened for reading */
 
 	spinlock_t lock;
 	struct fuse_fh *ro;	    /* lock: kept while the inode is cached */

@@ -74,7 +74,7 @@ static int remove_whiteouts(struct dentry *dir)
 	for (;;) {
 		u = NULL;
 		spin_lock(&dir->lock);
-		list_for_each_entry (c, &dir->children, child_link) {
+		list_for_each_entry(c, &dir->children, child_link) {
 			/* Those of tmpfs are in memory as long as they exist. */
 			if ((c->flags & DENTRY_HASHED) && c->inode && ovl_is_whiteout(c->inode)) {
 				u = dget(c);

@@ -144,7 +144,7 @@ static int show(struct seq *s, struct task *t, enum kind kind)
 		return mm ? -ENOMEM : 0;
 	}
 	down_read(&mm->mmap_lock);
-	for_each_vma (v, mm) {
+	for_each_vma(v, mm) {
 		if (kind == MAPS)
 			put_line(s, mm, v, buf);
 		else if (kind == SMAPS)

@@ -28,8 +28,12 @@ static void put_mount_flags(struct seq *s, u32 flags)
 		u32 flag;
 		const char *text;
 	} names[] = {
-		{MS_NOSUID, ",nosuid"},	  {MS_NODEV, ",nodev"},		  {MS_NOEXEC, ",noexec"},
-		{MS_NOATIME, ",noatime"}, {MS_NODIRATIME, ",nodiratime"}, {MS_RELATIME, ",relatime"},
+		{MS_NOSUID, ",nosuid"},
+		{MS_NODEV, ",nodev"},
+		{MS_NOEXEC, ",noexec"},
+		{MS_NOATIME, ",noatime"},
+		{MS_NODIRATIME, ",nodiratime"},
+		{MS_RELATIME, ",relatime"},
 		{MNT_NOSYMFOLLOW, ",nosymfollow"},
 	};
 

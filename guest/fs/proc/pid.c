@@ -554,7 +554,7 @@ static s32 next_thread(struct process *p, s32 from)
 	s32 best = 0;
 
 	spin_lock(&task_lock);
-	list_for_each_entry (t, &p->threads, thread_link) {
+	list_for_each_entry(t, &p->threads, thread_link) {
 		if (t->pid->nr >= from && (!best || t->pid->nr < best))
 			best = t->pid->nr;
 	}

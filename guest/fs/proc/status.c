@@ -68,7 +68,7 @@ static void time_facts(struct facts *x, struct task *t, bool thread)
 
 		process_times(p, &x->utime, &x->stime);
 		x->acct = p->acct_dead;
-		list_for_each_entry (i, &p->threads, thread_link) {
+		list_for_each_entry(i, &p->threads, thread_link) {
 			x->acct.minflt += i->acct.minflt;
 			x->acct.majflt += i->acct.majflt;
 			x->acct.nvcsw += i->acct.nvcsw;
@@ -368,7 +368,7 @@ int proc_children(struct seq *s, struct task *t, struct proc_inode *pi)
 	if (t != t->process->leader)
 		return 0;
 	spin_lock(&task_lock);
-	list_for_each_entry (c, &t->process->children, sibling)
+	list_for_each_entry(c, &t->process->children, sibling)
 		seq_printf(s, "%d ", c->pid->nr);
 	spin_unlock(&task_lock);
 	return 0;

@@ -25,7 +25,7 @@ static int show_uptime(struct seq *s, void *arg)
 	u64 idle = 0;
 	struct cpu *c;
 
-	for_each_cpu (c)
+	for_each_cpu(c)
 		idle += c->idle_ns / TICK_NS;
 	seq_printf(s, "%lu.%02lu %lu.%02lu\n", (unsigned long)(up / USER_HZ), (unsigned long)(up % USER_HZ),
 		   (unsigned long)(idle / USER_HZ), (unsigned long)(idle % USER_HZ));
@@ -166,7 +166,7 @@ static int show_stat(struct seq *s, void *arg)
 	u64 user = 0, system = 0, idle = 0, switches = 0;
 	struct cpu *c;
 
-	for_each_cpu (c) {
+	for_each_cpu(c) {
 		user += c->user_ns;
 		system += c->system_ns;
 		idle += c->idle_ns;
@@ -174,7 +174,7 @@ static int show_stat(struct seq *s, void *arg)
 	}
 	seq_puts(s, "cpu  ");
 	put_cpu_times(s, user, system, idle);
-	for_each_cpu (c) {
+	for_each_cpu(c) {
 		seq_printf(s, "cpu%u ", c->id);
 		put_cpu_times(s, c->user_ns, c->system_ns, c->idle_ns);
 	}

@@ -47,7 +47,8 @@ void account_maxrss(struct task *t);
 /* struct rusage and what getrusage(2), wait4(2) give to programs. */
 struct linux_rusage {
 	s64 utime_sec, utime_usec, stime_sec, stime_usec;
-	s64 maxrss, ixrss, idrss, isrss, minflt, majflt, nswap, inblock, oublock, msgsnd, msgrcv, nsignals, nvcsw, nivcsw;
+	s64 maxrss, ixrss, idrss, isrss, minflt, majflt, nswap, inblock, oublock, msgsnd, msgrcv, nsignals, nvcsw,
+		nivcsw;
 };
 /* The zombie or running child @p with its own children, as wait4() reports it. task_lock held. */
 void rusage_of_process(struct process *p, struct linux_rusage *ru);

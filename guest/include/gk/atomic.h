@@ -16,13 +16,17 @@
 #define atomic_or(p, v) __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST)
 #define atomic_and(p, v) __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST)
 /* True and *p = @new if *p was *@old; else *@old is what was found. */
-#define atomic_try_cmpxchg(p, old, new) __atomic_compare_exchange_n(p, old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
+#define atomic_try_cmpxchg(p, old, new)                                                                                \
+	__atomic_compare_exchange_n(p, old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
 
 typedef struct refcount {
 	u32 n;
 } refcount_t;
 
-#define REFCOUNT_INIT(v) { v }
+#define REFCOUNT_INIT(v)                                                                                               \
+	{                                                                                                              \
+		v                                                                                                      \
+	}
 
 static inline void refcount_set(refcount_t *r, u32 n)
 {

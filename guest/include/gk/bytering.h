@@ -12,8 +12,8 @@ struct page;
 
 /* Zeroed memory is an empty ring. */
 struct byte_ring {
-	u64 head;           /* bytes written; the writer's, read by all */
-	u64 tail;           /* bytes read; the reader's, read by all */
+	u64 head;	    /* bytes written; the writer's, read by all */
+	u64 tail;	    /* bytes read; the reader's, read by all */
 	struct page *first; /* of the chain; published with head */
 	struct page *wpage; /* writer: where head is, or was when a page was full */
 	struct page *rpage; /* reader: where tail is; NULL before the first byte */

@@ -23,8 +23,8 @@ struct user {
 	refcount_t refs;
 	kuid_t uid;
 	struct list_head link;
-	u32 sigpending; /* atomic: queued signals and POSIX timers, against RLIMIT_SIGPENDING */
-	u32 processes;  /* atomic: tasks, against RLIMIT_NPROC (fork.c, exit.c) */
+	u32 sigpending;	  /* atomic: queued signals and POSIX timers, against RLIMIT_SIGPENDING */
+	u32 processes;	  /* atomic: tasks, against RLIMIT_NPROC (fork.c, exit.c) */
 	u64 mqueue_bytes; /* atomic: POSIX message queues, against RLIMIT_MSGQUEUE (ipc/mqueue.c) */
 };
 
@@ -103,8 +103,8 @@ int cred_exec(struct file *file, struct cred **out, bool *secure);
 /* Makes @c current's; sets dumpable, forgets the parent-death signal if privileges changed. Consumes the reference. */
 void cred_exec_commit(struct cred *c, bool secure);
 
-bool capable(int cap);         /* current, effective */
-bool in_group(kgid_t gid);     /* fsgid or supplementary, current */
+bool capable(int cap);	   /* current, effective */
+bool in_group(kgid_t gid); /* fsgid or supplementary, current */
 bool in_egroup(kgid_t gid);
 
 #endif

@@ -138,10 +138,10 @@
 #define EDEADLOCK EDEADLK
 
 /* Never seen by programs: what an interrupted call asks the signal code to do (gk/signal.h). */
-#define ERESTARTSYS 512            /* restart if SA_RESTART or no handler, else EINTR */
-#define ERESTARTNOINTR 513         /* always restart */
-#define ERESTARTNOHAND 514         /* restart only if no handler runs */
-#define ERESTART_RESTARTBLOCK 516  /* restart through restart_syscall */
-#define ENOIOCTLCMD 515            /* ioctl not known here: try the next layer, then ENOTTY */
+#define ERESTARTSYS 512		  /* restart if SA_RESTART or no handler, else EINTR */
+#define ERESTARTNOINTR 513	  /* always restart */
+#define ERESTARTNOHAND 514	  /* restart only if no handler runs */
+#define ERESTART_RESTARTBLOCK 516 /* restart through restart_syscall */
+#define ENOIOCTLCMD 515		  /* ioctl not known here: try the next layer, then ENOTTY */
 
 #endif

@@ -25,14 +25,14 @@ int argpages_add(struct argpages *a, const char *s);
 void argpages_free(struct argpages *a);
 
 struct exec {
-	struct file *file;       /* what will run; write access denied */
-	const char *filename;    /* as /proc and AT_EXECFN show it */
+	struct file *file;	  /* what will run; write access denied */
+	const char *filename;	  /* as /proc and AT_EXECFN show it */
 	u8 head[BINPRM_BUF_SIZE]; /* its first bytes, zero-padded */
 	struct argpages args, env;
 	/* #! lines put strings in front of the arguments and take argv[0] away; kmalloc'ed. */
 	char *prefix[2 * BINPRM_MAX_DEPTH + 1];
 	u32 nr_prefix;
-	bool fd_is_cloexec;      /* filename is /dev/fd/N of a descriptor that exec closes: no interpreter could open it */
+	bool fd_is_cloexec; /* filename is /dev/fd/N of a descriptor that exec closes: no interpreter could open it */
 
 	struct cred *cred;
 	bool secure;

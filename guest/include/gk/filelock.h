@@ -19,11 +19,11 @@ struct file;
 /* Two locks conflict if their ranges meet, one is for writing and the owners differ. Offsets in bytes, both ends included. */
 struct file_lock {
 	struct list_head link; /* ctx->lock */
-	void *owner;           /* struct files of a POSIX lock; struct file of the others */
+	void *owner;	       /* struct files of a POSIX lock; struct file of the others */
 	struct file *file;
-	s32 pid;               /* who is told in F_GETLK: -1 for open-file-description locks */
-	u32 type;              /* F_RDLCK, F_WRLCK; F_UNLCK in requests */
-	loff_t start, end;     /* end: MAX_LFS_FILESIZE for "to the end" */
+	s32 pid;	   /* who is told in F_GETLK: -1 for open-file-description locks */
+	u32 type;	   /* F_RDLCK, F_WRLCK; F_UNLCK in requests */
+	loff_t start, end; /* end: MAX_LFS_FILESIZE for "to the end" */
 };
 
 /*

@@ -78,7 +78,8 @@
 struct kdev {
 	u32 major, minor;
 };
-#define MKDEV(ma, mi) (((u64)((ma)&0xfff) << 8) | ((mi)&0xff) | ((u64)((mi) & ~0xffu) << 12) | ((u64)((ma) & ~0xfffu) << 32))
+#define MKDEV(ma, mi)                                                                                                  \
+	(((u64)((ma)&0xfff) << 8) | ((mi)&0xff) | ((u64)((mi) & ~0xffu) << 12) | ((u64)((ma) & ~0xfffu) << 32))
 #define MAJOR(d) ((u32)((((d) >> 8) & 0xfff) | (((d) >> 32) & ~0xfffull)))
 #define MINOR(d) ((u32)(((d)&0xff) | (((d) >> 12) & ~0xffull)))
 
@@ -108,68 +109,69 @@ struct cred;
 struct inode {
 	refcount_t refs;
 	u64 ino;
-	umode_t mode;             /* lock */
-	kuid_t uid;               /* lock */
-	kgid_t gid;               /* lock */
-	u32 nlink;                /* lock */
+	umode_t mode; /* lock */
+	kuid_t uid;   /* lock */
+	kgid_t gid;   /* lock */
+	u32 nlink;    /* lock */
 	u64 rdev;
-	loff_t size;              /* lock to change; readers may race */
-	u64 blocks;               /* 512-byte units */
+	loff_t size; /* lock to change; readers may race */
+	u64 blocks;  /* 512-byte units */
 	struct timespec64 atime, mtime, ctime, btime;
-	u32 flags;                /* INODE_* */
+	u32 flags; /* INODE_* */
 	struct super *sb;
 	const struct inode_ops *ops;
 	const struct file_ops *fops; /* of a fresh open; special files: chosen by type (fs/special.c) */
-	struct rwsem lock;        /* names of a directory; size, content changes and attributes of a file */
-	struct mapping mapping;   /* page cache of a regular file */
-	void *private;            /* the file system's */
-	void *pipe;               /* FIFO */
-	void *sock;               /* bound AF_UNIX socket */
+	struct rwsem lock;	     /* names of a directory; size, content changes and attributes of a file */
+	struct mapping mapping;	     /* page cache of a regular file */
+	void *private;		     /* the file system's */
+	void *pipe;		     /* FIFO */
+	void *sock;		     /* bound AF_UNIX socket */
 	struct file_lock_ctx *locks; /* fs/locks.c */
-	void *watches;            /* inotify */
-	s32 write_count;          /* atomic: >0 open for writing, <0 being executed (ETXTBSY) */
+	void *watches;		     /* inotify */
+	s32 write_count;	     /* atomic: >0 open for writing, <0 being executed (ETXTBSY) */
 	u64 change_id;
-	const char *link;         /* symlink: the target, immutable, freed by the file system's evict; NULL: ask ops->readlink */
+	const char
+		*link; /* symlink: the target, immutable, freed by the file system's evict; NULL: ask ops->readlink */
 	struct rb_node hash_node; /* inode cache of the super block: sb->inode_lock */
-	struct list_head lru;     /* unused but cached (super_ops.cache_inodes): fs/inode.c */
-	u32 cache_state;          /* sb->inode_lock */
+	struct list_head lru;	  /* unused but cached (super_ops.cache_inodes): fs/inode.c */
+	u32 cache_state;	  /* sb->inode_lock */
 };
 #define INODE_IMMUTABLE 0x1
 #define INODE_APPEND 0x2
 #define INODE_NOEXEC 0x4
-#define INODE_DEAD 0x8 /* removed directory */
+#define INODE_DEAD 0x8	    /* removed directory */
 #define INODE_LINKABLE 0x10 /* made by O_TMPFILE: may get a first name */
 
 /* Life cycle and locks: fs/dcache.c. Whoever holds a reference may read inode and name; a positive dentry stays so. */
 struct dentry {
 	struct {
 		refcount_t refs;
-		u32 flags;        /* DENTRY_*, atomic; with refs one word, see dput() */
+		u32 flags; /* DENTRY_*, atomic; with refs one word, see dput() */
 	} __aligned(8);
-	spinlock_t lock;          /* children, parent */
+	spinlock_t lock; /* children, parent */
 	u32 hash;
 	struct dentry *hash_next, **hash_pprev; /* bucket's lock */
-	struct dentry *parent;    /* lock; reference; itself for a root */
-	struct inode *inode;      /* reference; NULL: negative */
-	char *name;               /* NUL-terminated; rename_lock to change */
+	struct dentry *parent;			/* lock; reference; itself for a root */
+	struct inode *inode;			/* reference; NULL: negative */
+	char *name;				/* NUL-terminated; rename_lock to change */
 	u32 name_len;
-	u32 mounted;              /* mounts on it; mount_lock */
+	u32 mounted; /* mounts on it; mount_lock */
 	struct super *sb;
 	const struct dentry_ops *ops;
-	void *private;            /* the file system's */
-	u64 time;                 /* the file system's (e.g. end of validity) */
+	void *private;		     /* the file system's */
+	u64 time;		     /* the file system's (e.g. end of validity) */
 	struct list_head child_link; /* parent->lock */
 	struct list_head children;   /* lock */
-	struct list_head lru;        /* lru_lock */
+	struct list_head lru;	     /* lru_lock */
 	char inline_name[40];
 };
-#define DENTRY_HASHED 0x1     /* can be found by name */
-#define DENTRY_UNLINKED 0x2   /* its name was removed */
-#define DENTRY_LOOKUP 0x4     /* being looked up: others wait */
+#define DENTRY_HASHED 0x1   /* can be found by name */
+#define DENTRY_UNLINKED 0x2 /* its name was removed */
+#define DENTRY_LOOKUP 0x4   /* being looked up: others wait */
 #define DENTRY_LRU 0x8
 #define DENTRY_REFERENCED 0x10
-#define DENTRY_DYING 0x20     /* no reference can be taken any more */
-#define DENTRY_DONTCACHE 0x80 /* goes with its last reference */
+#define DENTRY_DYING 0x20	 /* no reference can be taken any more */
+#define DENTRY_DONTCACHE 0x80	 /* goes with its last reference */
 #define DENTRY_DISCONNECTED 0x40 /* root of nothing: anonymous files */
 
 struct dentry_ops {
@@ -213,7 +215,8 @@ struct inode_ops {
 	/* NULL: generic mode bits. 0, -EACCES, -EROFS... */
 	int (*permission)(struct inode *inode, u32 mask);
 	ssize_t (*getxattr)(struct inode *inode, const char *name, void *buf, size_t size);
-	int (*setxattr)(struct dentry *d, struct inode *inode, const char *name, const void *val, size_t size, u32 flags);
+	int (*setxattr)(struct dentry *d, struct inode *inode, const char *name, const void *val, size_t size,
+			u32 flags);
 	ssize_t (*listxattr)(struct inode *inode, char *buf, size_t size);
 	int (*removexattr)(struct dentry *d, struct inode *inode, const char *name);
 };
@@ -229,9 +232,9 @@ struct file_ops {
 	ssize_t (*write)(struct file *f, struct iov_iter *it, loff_t *pos);
 	loff_t (*llseek)(struct file *f, loff_t off, int whence); /* NULL: ESPIPE */
 	int (*iterate)(struct file *f, struct dir_context *ctx);  /* getdents */
-	u32 (*poll)(struct file *f, struct poll_table *pt);       /* EPOLL* bits ready; NULL: always readable and writable */
-	long (*ioctl)(struct file *f, u32 cmd, u64 arg);          /* -ENOIOCTLCMD: unknown */
-	int (*mmap)(struct file *f, struct vma *vma);             /* sets vma->ops; NULL: ENODEV */
+	u32 (*poll)(struct file *f, struct poll_table *pt); /* EPOLL* bits ready; NULL: always readable and writable */
+	long (*ioctl)(struct file *f, u32 cmd, u64 arg);    /* -ENOIOCTLCMD: unknown */
+	int (*mmap)(struct file *f, struct vma *vma);	    /* sets vma->ops; NULL: ENODEV */
 	int (*fsync)(struct file *f, loff_t start, loff_t end, bool datasync);
 	int (*fallocate)(struct file *f, int mode, loff_t off, loff_t len);
 	int (*lock)(struct file *f, int cmd, struct file_lock *fl); /* NULL: local (fs/locks.c) */
@@ -239,15 +242,15 @@ struct file_ops {
 	int (*setfl)(struct file *f, u32 flags);
 	/* Who is told by SIGIO of what happens to what @f is open on; NULL: O_ASYNC has no effect. */
 	struct fasync_list *(*fasync)(struct file *f);
-	int (*fdinfo)(struct file *f, char *buf, size_t size);    /* extra /proc/PID/fdinfo lines */
+	int (*fdinfo)(struct file *f, char *buf, size_t size); /* extra /proc/PID/fdinfo lines */
 };
 
 struct file {
 	refcount_t refs;
-	u32 flags;                /* O_*; lock to change */
-	u32 fmode;                /* FMODE_* */
+	u32 flags; /* O_*; lock to change */
+	u32 fmode; /* FMODE_* */
 	spinlock_t lock;
-	struct mutex pos_lock;    /* f_pos of read/write/lseek/getdents */
+	struct mutex pos_lock; /* f_pos of read/write/lseek/getdents */
 	loff_t pos;
 	struct path path;
 	/*
@@ -258,15 +261,15 @@ struct file {
 	struct inode *inode;
 	const struct file_ops *ops;
 	void *private;
-	struct cred *cred;        /* of the opener */
+	struct cred *cred; /* of the opener */
 	/* read-ahead: mm/readahead.c */
 	u64 ra_start, ra_size, ra_prev;
-	struct fasync *own;       /* owner and signal of F_SETOWN, F_SETSIG, O_ASYNC: fs/fasync.c; NULL: never named */
+	struct fasync *own; /* owner and signal of F_SETOWN, F_SETSIG, O_ASYNC: fs/fasync.c; NULL: never named */
 	struct list_head epoll_links; /* epoll items that watch this file */
 	spinlock_t epoll_lock;
 	u64 wb_err_seen;
 	u64 version;
-	void *backing;            /* fs/overlay: what replaced a lower file */
+	void *backing; /* fs/overlay: what replaced a lower file */
 };
 #define FMODE_READ 0x1
 #define FMODE_WRITE 0x2
@@ -275,7 +278,7 @@ struct file {
 #define FMODE_PWRITE 0x10
 #define FMODE_EXEC 0x20
 #define FMODE_PATH 0x40
-#define FMODE_WRITER 0x80 /* counted in inode->write_count */
+#define FMODE_WRITER 0x80  /* counted in inode->write_count */
 #define FMODE_STREAM 0x100 /* no position: pos_lock not taken */
 #define FMODE_OPENED 0x200 /* ops->open succeeded: release is due */
 
@@ -321,15 +324,15 @@ struct super {
 	const struct fs_type *type;
 	const struct super_ops *ops;
 	struct dentry *root;
-	u64 dev;          /* st_dev */
-	u32 flags;        /* MS_RDONLY... */
+	u64 dev;   /* st_dev */
+	u32 flags; /* MS_RDONLY... */
 	u32 magic;
 	u32 blocksize;
 	u32 name_max;
 	loff_t max_bytes;
 	void *private;
 	spinlock_t inode_lock;
-	struct rb_root inodes; /* inode_lock: by ino */
+	struct rb_root inodes;	   /* inode_lock: by ino */
 	struct mutex rename_mutex; /* held over renames between directories */
 	struct list_head link;
 	char source[64];
@@ -339,12 +342,12 @@ struct mount {
 	refcount_t refs;
 	struct super *sb;
 	struct dentry *root;
-	struct mount *parent;     /* mount_lock; NULL or itself for the root */
+	struct mount *parent;	   /* mount_lock; NULL or itself for the root */
 	struct dentry *mountpoint; /* in parent */
-	u32 flags;                /* MNT_* = MS_* bits RDONLY NOSUID NODEV NOEXEC NOATIME RELATIME */
+	u32 flags;		   /* MNT_* = MS_* bits RDONLY NOSUID NODEV NOEXEC NOATIME RELATIME */
 	u32 id;
 	struct list_head link, children, child_link; /* mount_lock; link: all mounts, in order */
-	struct mount *hash_next;  /* mount_lock */
+	struct mount *hash_next;		     /* mount_lock */
 	char *source;
 };
 #define MNT_NOSYMFOLLOW 256
@@ -413,7 +416,7 @@ struct statfs64 { /* Linux x86-64 struct statfs */
 
 /* ---- inodes and dentries (fs/inode.c, fs/dcache.c) ---- */
 /* Locks: inode->lock (parents before children, then by address) > sb->inode_lock; see fs/README.md. */
-struct inode *inode_new(struct super *sb);      /* zeroed, refs 1, times now, mapping initialised */
+struct inode *inode_new(struct super *sb); /* zeroed, refs 1, times now, mapping initialised */
 void inode_get(struct inode *i);
 void inode_put(struct inode *i);
 /* The inode with this number, or a new one for which @init is called before anyone sees it. */
@@ -423,14 +426,14 @@ void inode_set_nlink(struct inode *i, u32 n);
 void inode_init_owner(struct inode *i, const struct inode *dir, umode_t mode);
 /* @mode of a file to be made in @dir, type included, without what the umask and the group of @dir forbid. */
 umode_t inode_create_mode(const struct inode *dir, umode_t mode);
-u64 next_ino(void);                             /* for memory file systems */
+u64 next_ino(void); /* for memory file systems */
 
 struct dentry *d_alloc(struct dentry *parent, const char *name, u32 len);
-struct dentry *d_make_root(struct inode *inode); /* consumes the inode reference */
-void d_add(struct dentry *d, struct inode *inode);         /* hash; consumes the inode reference (NULL: negative) */
+struct dentry *d_make_root(struct inode *inode);	   /* consumes the inode reference */
+void d_add(struct dentry *d, struct inode *inode);	   /* hash; consumes the inode reference (NULL: negative) */
 void d_instantiate(struct dentry *d, struct inode *inode); /* already hashed or not; consumes the reference */
-void d_drop(struct dentry *d);                  /* forget the name; users keep their references */
-void d_delete(struct dentry *d);                /* after unlink: becomes negative or is dropped */
+void d_drop(struct dentry *d);				   /* forget the name; users keep their references */
+void d_delete(struct dentry *d);			   /* after unlink: becomes negative or is dropped */
 void d_move(struct dentry *d, struct dentry *target, bool exchange);
 /* Finds a cached child; reference or NULL. */
 struct dentry *d_lookup(struct dentry *parent, const char *name, u32 len);
@@ -440,7 +443,7 @@ struct dentry *dget_parent(struct dentry *d);
 /* The entry @name of directory @dir, from the cache or the file system; dir->inode->lock held. Maybe negative. ERR_PTR. */
 struct dentry *lookup_one(struct dentry *dir, const char *name, u32 len);
 bool d_is_ancestor(struct dentry *a, struct dentry *d); /* a == d counts */
-void d_prune_children(struct dentry *d);        /* drop unused cached names below */
+void d_prune_children(struct dentry *d);		/* drop unused cached names below */
 u64 dcache_shrink(u64 want);
 
 /* ---- paths (fs/namei.c) ---- */
@@ -505,7 +508,7 @@ int vfs_truncate(const struct path *p, loff_t size);
 char *d_path(const struct path *p, char *buf, size_t size);
 
 /* ---- files and descriptors (fs/file.c, fs/open.c) ---- */
-struct file *filp_open(const char *name, u32 flags, umode_t mode);  /* kernel path, current's root */
+struct file *filp_open(const char *name, u32 flags, umode_t mode); /* kernel path, current's root */
 struct file *file_open_path(const struct path *p, u32 flags, const struct cred *cred);
 /* An open file without a name in any directory ("[eventpoll]"). ERR_PTR(-ENOMEM). */
 struct file *anon_file(const char *name, const struct file_ops *ops, void *priv, u32 flags);
@@ -571,7 +574,7 @@ void file_accessed(struct file *f);
 void inode_update_time(struct inode *i);
 /* RLIMIT_FSIZE and s_maxbytes: cuts *count; 0, or -EFBIG with SIGXFSZ sent. */
 int generic_write_checks(struct file *f, loff_t *pos, size_t *count);
-int deny_write(struct inode *i);  /* exec: ETXTBSY; allow_write() undoes */
+int deny_write(struct inode *i); /* exec: ETXTBSY; allow_write() undoes */
 void allow_write(struct inode *i);
 
 /* ---- mounts (fs/mount.c) ---- */

@@ -19,25 +19,25 @@ const char *config_next(const char *key, const char **iter);
 /* mm/page_alloc.c */ void page_alloc_init(void);
 /* mm/slab.c */ void slab_init(void);
 /* mm/mm.c */ void mm_init(void);
-/* mm/faults.c */ void faults_init(void); /* after proc_init() */
+/* mm/faults.c */ void faults_init(void);	/* after proc_init() */
 /* mm/pagecache.c */ void pagecache_init(void); /* starts the write-back task */
 /* kernel/pid.c */ void pid_init(void);
-/* kernel/sched.c */ void sched_init(void);      /* makes the boot context vCPU 0's idle task */
+/* kernel/sched.c */ void sched_init(void); /* makes the boot context vCPU 0's idle task */
 /* kernel/clock.c */ void clock_init(void);
 /* kernel/timer.c */ void timers_init_cpu(struct cpu *c); /* part of making a struct cpu */
 /* kernel/random.c */ void random_init(void);
 /* kernel/uname.c */ void uname_init(void); /* the configured host name */
 /* kernel/futex.c */ void futex_init(void);
-/* arch/x86_64/smp.c */ void smp_init(void);     /* starts the other vCPUs; they enter their idle loop */
+/* arch/x86_64/smp.c */ void smp_init(void); /* starts the other vCPUs; they enter their idle loop */
 /* arch/x86_64/setup.c */ void arch_boot_init(const struct um_boot *b); /* the boot block, hypercalls */
-void arch_cpu_init(struct cpu *c); /* PVCS, entry points, GS base */
+void arch_cpu_init(struct cpu *c);					/* PVCS, entry points, GS base */
 /* arch/x86_64/fpu.c */ void fpu_init(void);
 /* arch/x86_64/vdso.c */ void vdso_init(void);
-/* fs/... */ void vfs_init(void);     /* caches, rootfs */
+/* fs/... */ void vfs_init(void); /* caches, rootfs */
 void tmpfs_init(void);
 void anon_init(void);
 void special_init(void);
-void fuse_init(void);     /* fs/fuse: host exports */
+void fuse_init(void); /* fs/fuse: host exports */
 void overlay_init(void);
 void proc_init(void);
 void nsfs_init(void);
@@ -56,8 +56,8 @@ void netlink_init(void);
 void mqueue_init(void);
 /* drivers/ */ void virtq_init(void);
 void virtq_interrupt(void); /* UM_PENDING_QUEUE: completes what the devices have published */
-void console_init(void);  /* drivers/console.c: /dev/console, stdio streams or the terminal */
-void control_init(void);  /* drivers/control.c: signals and window size from the host */
+void console_init(void);    /* drivers/console.c: /dev/console, stdio streams or the terminal */
+void control_init(void);    /* drivers/control.c: signals and window size from the host */
 void tty_init(void);
 /* fs/rootfs.c: the mounts of the configuration, in order. On an error *@where is the place it happened at. */
 int mount_config(const char **where);

@@ -9,7 +9,10 @@ struct list_head {
 	struct list_head *next, *prev;
 };
 
-#define LIST_HEAD_INIT(name) { &(name), &(name) }
+#define LIST_HEAD_INIT(name)                                                                                           \
+	{                                                                                                              \
+		&(name), &(name)                                                                                       \
+	}
 #define LIST_HEAD(name) struct list_head name = LIST_HEAD_INIT(name)
 
 static inline void list_init(struct list_head *h)
@@ -74,7 +77,8 @@ static inline void list_splice_tail(struct list_head *from, struct list_head *to
 	for (p = list_entry((h)->next, __typeof__(*p), member); &p->member != (h);                                     \
 	     p = list_entry(p->member.next, __typeof__(*p), member))
 #define list_for_each_entry_safe(p, n, h, member)                                                                      \
-	for (p = list_entry((h)->next, __typeof__(*p), member), n = list_entry(p->member.next, __typeof__(*p), member); \
+	for (p = list_entry((h)->next, __typeof__(*p), member),                                                        \
+	    n = list_entry(p->member.next, __typeof__(*p), member);                                                    \
 	     &p->member != (h); p = n, n = list_entry(n->member.next, __typeof__(*n), member))
 
 #endif

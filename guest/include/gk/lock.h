@@ -14,7 +14,10 @@ typedef struct spinlock {
 	u32 word; /* 0 free, 1 held, 2 held and somebody sleeps */
 } spinlock_t;
 
-#define SPINLOCK_INIT { 0 }
+#define SPINLOCK_INIT                                                                                                  \
+	{                                                                                                              \
+		0                                                                                                      \
+	}
 
 void spin_lock_slow(spinlock_t *l);
 void spin_unlock_slow(spinlock_t *l);
@@ -76,11 +79,14 @@ struct task;
 /* A lock whose holder may sleep. Not recursive; only the holder unlocks. Fair: first come, first served. */
 struct mutex {
 	spinlock_t lock;
-	struct task *owner;       /* lock */
+	struct task *owner;	  /* lock */
 	struct list_head waiters; /* lock */
 };
 
-#define MUTEX_INIT(name) { SPINLOCK_INIT, NULL, LIST_HEAD_INIT((name).waiters) }
+#define MUTEX_INIT(name)                                                                                               \
+	{                                                                                                              \
+		SPINLOCK_INIT, NULL, LIST_HEAD_INIT((name).waiters)                                                    \
+	}
 #define DEFINE_MUTEX(name) struct mutex name = MUTEX_INIT(name)
 
 void mutex_init(struct mutex *m);
@@ -95,11 +101,14 @@ bool mutex_is_held(const struct mutex *m); /* by the current task */
 /* Many readers or one writer; the holder may sleep. Writers are not starved. */
 struct rwsem {
 	spinlock_t lock;
-	s32 count;                /* lock: readers, or -1 */
+	s32 count;		  /* lock: readers, or -1 */
 	struct list_head waiters; /* lock */
 };
 
-#define RWSEM_INIT(name) { SPINLOCK_INIT, 0, LIST_HEAD_INIT((name).waiters) }
+#define RWSEM_INIT(name)                                                                                               \
+	{                                                                                                              \
+		SPINLOCK_INIT, 0, LIST_HEAD_INIT((name).waiters)                                                       \
+	}
 
 void rwsem_init(struct rwsem *s);
 void down_read(struct rwsem *s);

@@ -32,7 +32,7 @@ struct iov_iter;
 #define VM_DONTCOPY 0x400
 #define VM_DONTEXPAND 0x800
 #define VM_WIPEONFORK 0x1000
-#define VM_SPECIAL 0x2000  /* vdso and the like: not file or anonymous; ops->fault gives the pages */
+#define VM_SPECIAL 0x2000 /* vdso and the like: not file or anonymous; ops->fault gives the pages */
 #define VM_NORESERVE 0x4000
 #define VM_DONTDUMP 0x8000
 #define VM_STACK 0x10000
@@ -40,14 +40,14 @@ struct iov_iter;
 
 struct vm_fault {
 	struct vma *vma;
-	u64 addr;    /* page aligned */
+	u64 addr; /* page aligned */
 	u64 pgoff;
-	u32 error;   /* PVM_PF_* */
+	u32 error;	   /* PVM_PF_* */
 	struct page *page; /* OUT, with a reference */
 };
 
 struct vm_ops {
-	void (*open)(struct vma *vma);  /* a copy was made (fork, split) */
+	void (*open)(struct vma *vma); /* a copy was made (fork, split) */
 	void (*close)(struct vma *vma);
 	/* Gives the page for vf->pgoff. 0, or -errno: -EFAULT SIGSEGV, -EIO SIGBUS, -ENOMEM. mmap_lock held for reading. */
 	int (*fault)(struct vm_fault *vf);
@@ -60,15 +60,15 @@ struct vm_ops {
 struct vma {
 	u64 start, end;
 	u32 flags;
-	u64 pgoff;                /* in pages; of start */
+	u64 pgoff; /* in pages; of start */
 	struct mm *mm;
-	struct rb_node node;      /* mmap_lock */
-	u64 gap, subtree_gap;     /* mmap_lock: free bytes below; the largest such in the subtree. mm/vma.c */
-	struct file *file;        /* reference, or NULL */
+	struct rb_node node;	  /* mmap_lock */
+	u64 gap, subtree_gap;	  /* mmap_lock: free bytes below; the largest such in the subtree. mm/vma.c */
+	struct file *file;	  /* reference, or NULL */
 	const struct vm_ops *ops; /* NULL: anonymous */
 	void *private;
 	struct list_head mapping_link; /* mapping->vma_lock: inode's list of mappings */
-	bool has_anon;            /* some private page may be in it; never goes back to false */
+	bool has_anon;		       /* some private page may be in it; never goes back to false */
 	/* Hints of the fault handler, racy: where the last window ended, how many in a row joined, how many stood alone. */
 	u64 fault_next;
 	u32 fault_streak, fault_lonely;
@@ -77,27 +77,27 @@ struct vma {
 struct aio_ctx;
 
 struct mm {
-	refcount_t users;         /* tasks; the last one unmaps everything; mm_get_user() */
-	refcount_t refs;          /* struct itself and the root table (lazy users) */
+	refcount_t users; /* tasks; the last one unmaps everything; mm_get_user() */
+	refcount_t refs;  /* struct itself and the root table (lazy users) */
 	gpa_t root;
-	u64 cr3;                  /* root | tag from BIND_ROOT */
-	u64 family;               /* the program's, inherited by fork: BIND_ROOT; immutable */
+	u64 cr3;    /* root | tag from BIND_ROOT */
+	u64 family; /* the program's, inherited by fork: BIND_ROOT; immutable */
 	struct rwsem mmap_lock;
-	struct rb_root vmas;      /* mmap_lock */
+	struct rb_root vmas;					      /* mmap_lock */
 	u64 nr_vmas, total_vm, locked_vm, data_vm, stack_vm, exec_vm; /* pages; mmap_lock */
-	u64 rss_anon, rss_file, rss_shmem, hiwater_rss;               /* pages; atomic */
-	spinlock_t table_lock;    /* page-table pages and entries below them */
+	u64 rss_anon, rss_file, rss_shmem, hiwater_rss;		      /* pages; atomic */
+	spinlock_t table_lock;					      /* page-table pages and entries below them */
 	u64 table_pages;
 	u64 start_code, end_code, start_data, end_data, start_brk, brk, start_stack, mmap_base;
 	u64 arg_start, arg_end, env_start, env_end;
-	struct file *exe_file;    /* mmap_lock */
+	struct file *exe_file; /* mmap_lock */
 	u64 saved_auxv[64];
 	u64 vdso;
-	u32 def_flags;            /* mlockall */
-	void *fork_pages;         /* mmap_lock; mm/forkpages.c */
-	void *direct;             /* patched call sites (gk/direct.h); NULL: none. mmap_lock */
-	void *direct_retired;     /* the same, of a process that may no longer have any */
-	struct aio_ctx *aio;      /* asynchronous I/O: fs/aio.c */
+	u32 def_flags;	      /* mlockall */
+	void *fork_pages;     /* mmap_lock; mm/forkpages.c */
+	void *direct;	      /* patched call sites (gk/direct.h); NULL: none. mmap_lock */
+	void *direct_retired; /* the same, of a process that may no longer have any */
+	struct aio_ctx *aio;  /* asynchronous I/O: fs/aio.c */
 	u64 flags;
 	u32 membarrier;
 };
@@ -105,8 +105,8 @@ struct mm {
 /* Creation. mm_new: empty, its root bound to the backend as one of @family; NULL or ERR_PTR(-EAGAIN). */
 struct mm *mm_new(u64 family);
 u64 mm_new_family(void);
-struct mm *mm_dup(struct mm *from);      /* fork: copy on write; ERR_PTR on failure. Takes mmap_lock of @from. */
-void mm_put_user(struct mm *mm);         /* last: unmaps everything, wakes vfork parent's wait is the caller's business */
+struct mm *mm_dup(struct mm *from); /* fork: copy on write; ERR_PTR on failure. Takes mmap_lock of @from. */
+void mm_put_user(struct mm *mm);    /* last: unmaps everything, wakes vfork parent's wait is the caller's business */
 /* A further user; false when the last one is gone already. */
 bool mm_get_user(struct mm *mm);
 void mm_get(struct mm *mm);
@@ -183,15 +183,15 @@ struct mapping {
 	struct inode *host;
 	const struct mapping_ops *ops;
 	spinlock_t lock;
-	struct radix_tree pages;   /* lock: struct page by index; tagged: PG_DIRTY */
-	u64 nr_pages, nr_dirty;    /* lock */
-	struct list_head vmas;     /* vma_lock: all vmas that map this file */
+	struct radix_tree pages; /* lock: struct page by index; tagged: PG_DIRTY */
+	u64 nr_pages, nr_dirty;	 /* lock */
+	struct list_head vmas;	 /* vma_lock: all vmas that map this file */
 	spinlock_t vma_lock;
-	u64 wb_err;                /* errno of the last failed write | count of failures << 16; mapping_error() */
-	u32 nr_writable;           /* atomic: shared mappings that are or may become writable (memfd seals) */
-	struct mutex wb_lock;      /* one write-back at a time */
-	bool writing_back;         /* wb_lock: some pages are no longer dirty, but not written yet either */
-	ktime_t dirty_since;       /* lock: when it was last clean */
+	u64 wb_err;		     /* errno of the last failed write | count of failures << 16; mapping_error() */
+	u32 nr_writable;	     /* atomic: shared mappings that are or may become writable (memfd seals) */
+	struct mutex wb_lock;	     /* one write-back at a time */
+	bool writing_back;	     /* wb_lock: some pages are no longer dirty, but not written yet either */
+	ktime_t dirty_since;	     /* lock: when it was last clean */
 	struct list_head dirty_link; /* mm/writeback.c: on it, the mapping holds a reference to its inode */
 	struct list_head cache_link; /* mm/reclaim.c */
 };
@@ -227,7 +227,8 @@ loff_t mapping_next_data(struct mapping *m, loff_t start, loff_t end);
 
 /* Generic file operations over the page cache. */
 ssize_t generic_file_read(struct file *f, struct iov_iter *it, loff_t *pos);
-ssize_t generic_file_write(struct file *f, struct iov_iter *it, loff_t *pos); /* takes inode lock, honours O_APPEND, limits */
+ssize_t generic_file_write(struct file *f, struct iov_iter *it,
+			   loff_t *pos); /* takes inode lock, honours O_APPEND, limits */
 int generic_file_mmap(struct file *f, struct vma *vma);
 extern const struct vm_ops generic_file_vm_ops;
 /* Background: write dirty pages older than some seconds; reclaim clean ones when memory is short. */

@@ -16,36 +16,36 @@
 #define PAGE_SIZE 4096ul
 #define PAGE_MASK (~(PAGE_SIZE - 1))
 #define PAGE_ALIGN(x) ALIGN_UP((u64)(x), PAGE_SIZE)
-#define MAX_ORDER 10          /* largest block: 4 MB */
-#define CHUNK_ORDER 4         /* the unit that keeps host mappings few: 64 KB */
+#define MAX_ORDER 10  /* largest block: 4 MB */
+#define CHUNK_ORDER 4 /* the unit that keeps host mappings few: 64 KB */
 #define CHUNK_PAGES (1u << CHUNK_ORDER)
 
 struct mapping;
 struct slab_cache;
 
 /* flags */
-#define PG_USED 0x1     /* allocated (0: never used or free) */
-#define PG_FREE 0x2     /* in a free list */
+#define PG_USED 0x1 /* allocated (0: never used or free) */
+#define PG_FREE 0x2 /* in a free list */
 #define PG_SLAB 0x4
-#define PG_DIRTY 0x8    /* page cache: differs from the file */
+#define PG_DIRTY 0x8	 /* page cache: differs from the file */
 #define PG_UPTODATE 0x10 /* page cache: content valid */
-#define PG_LOCKED 0x20  /* page cache: being filled, written or truncated; page_lock() */
+#define PG_LOCKED 0x20	 /* page cache: being filled, written or truncated; page_lock() */
 #define PG_WRITEBACK 0x40
-#define PG_ANON 0x80    /* belongs to anonymous memory */
-#define PG_TABLE 0x100  /* a page table */
-#define PG_ZERO 0x200   /* free and known to be zero */
+#define PG_ANON 0x80   /* belongs to anonymous memory */
+#define PG_TABLE 0x100 /* a page table */
+#define PG_ZERO 0x200  /* free and known to be zero */
 #define PG_PINNED 0x400
 #define PG_ERROR 0x800
-#define PG_TWIN 0x1000  /* patched copy of a text page */
-#define PG_WAITERS 0x2000 /* somebody waits for PG_LOCKED */
+#define PG_TWIN 0x1000	     /* patched copy of a text page */
+#define PG_WAITERS 0x2000    /* somebody waits for PG_LOCKED */
 #define PG_REFERENCED 0x4000 /* page cache: used since reclaim last looked */
-#define PG_READAHEAD 0x8000 /* page cache: whoever gets here should read on */
+#define PG_READAHEAD 0x8000  /* page cache: whoever gets here should read on */
 
 struct page {
-	u32 flags;      /* atomic */
-	u32 refs;       /* atomic: 0 while free */
+	u32 flags; /* atomic */
+	u32 refs;  /* atomic: 0 while free */
 	u32 unused;
-	u32 order;      /* of the block, in its first page */
+	u32 order; /* of the block, in its first page */
 	union {
 		struct { /* page cache */
 			struct mapping *mapping;
@@ -61,16 +61,16 @@ struct page {
 		struct list_head lru; /* free lists, slab lists; else the owner's */
 		u64 private[2];
 	};
-	void *extra;    /* twin of a text page, or the owner's */
+	void *extra; /* twin of a text page, or the owner's */
 	u64 extra2;
 };
 
 _Static_assert(sizeof(struct page) == 64, "one line each");
 
 /* Allocation flags */
-#define GFP_ZERO 0x1    /* content zero; never-used and given-back pages are not cleared again */
-#define GFP_USER 0x2    /* for a program: may fail early, triggers the out-of-memory killer, must leave a reserve */
-#define GFP_NOWAIT 0x4  /* under a spinlock: no reclaim */
+#define GFP_ZERO 0x1   /* content zero; never-used and given-back pages are not cleared again */
+#define GFP_USER 0x2   /* for a program: may fail early, triggers the out-of-memory killer, must leave a reserve */
+#define GFP_NOWAIT 0x4 /* under a spinlock: no reclaim */
 
 /* Supervisor addresses are linear over guest RAM: linear_base + gpa. */
 extern u64 linear_base;

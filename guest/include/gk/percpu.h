@@ -18,16 +18,16 @@ struct ktimer;
 
 struct cpu {
 	struct pvcs pvcs;
-	struct cpu *self;     /* offset 128: used by this_cpu() */
-	struct task *curr;    /* offset 136: used by `current` and the entry code */
-	u64 kstack_top;       /* offset 144: where the entry code puts its frame */
-	u64 scratch_rsp;      /* offset 152: the program's RSP during entry */
-	u64 *direct_ret;      /* offset 160: return addresses of the loaded mm's patched sites (gk/direct.h) */
-	u64 direct_entry;     /* offset 168: boot->direct_entry */
-	ktime_t timer_next;   /* offset 176: timer_lock: the earliest in @timers; starts as KTIME_NEVER */
-	ktime_t armed;        /* offset 184: timer_lock: what the hypervisor was told; starts as KTIME_NEVER */
+	struct cpu *self;   /* offset 128: used by this_cpu() */
+	struct task *curr;  /* offset 136: used by `current` and the entry code */
+	u64 kstack_top;	    /* offset 144: where the entry code puts its frame */
+	u64 scratch_rsp;    /* offset 152: the program's RSP during entry */
+	u64 *direct_ret;    /* offset 160: return addresses of the loaded mm's patched sites (gk/direct.h) */
+	u64 direct_entry;   /* offset 168: boot->direct_entry */
+	ktime_t timer_next; /* offset 176: timer_lock: the earliest in @timers; starts as KTIME_NEVER */
+	ktime_t armed;	    /* offset 184: timer_lock: what the hypervisor was told; starts as KTIME_NEVER */
 	u32 id;
-	u32 need_resched;     /* offset 196: another task should run; set by anyone, read on the way to user mode */
+	u32 need_resched; /* offset 196: another task should run; set by anyone, read on the way to user mode */
 
 	/* This vCPU only. */
 	struct task *idle;
@@ -37,20 +37,20 @@ struct cpu {
 
 	/* run queue, kernel/sched.c */
 	spinlock_t rq_lock;
-	struct list_head rq;  /* rq_lock: waiting tasks, best first */
-	struct task *rq_curr; /* rq_lock: whom the vCPU runs or is just switching to */
-	struct task *yielding; /* rq_lock: wants the next one to run, whatever its share */
+	struct list_head rq;	/* rq_lock: waiting tasks, best first */
+	struct task *rq_curr;	/* rq_lock: whom the vCPU runs or is just switching to */
+	struct task *yielding;	/* rq_lock: wants the next one to run, whatever its share */
 	struct task *migrating; /* this vCPU: between switch_out() and finish_switch() */
-	u32 nr_running;       /* rq_lock */
-	u64 rq_clock;         /* rq_lock: when the current task was put on the CPU */
-	u64 min_vruntime;     /* rq_lock */
-	u64 rt_since, rt_used; /* rq_lock: time that real-time tasks had since then */
-	u32 barrier_wanted;   /* atomic: membarrier() waits until this vCPU has left user mode */
-	bool in_pending;      /* this vCPU: in handle_pending(), on whatever task's back */
+	u32 nr_running;		/* rq_lock */
+	u64 rq_clock;		/* rq_lock: when the current task was put on the CPU */
+	u64 min_vruntime;	/* rq_lock */
+	u64 rt_since, rt_used;	/* rq_lock: time that real-time tasks had since then */
+	u32 barrier_wanted;	/* atomic: membarrier() waits until this vCPU has left user mode */
+	bool in_pending;	/* this vCPU: in handle_pending(), on whatever task's back */
 
 	/* timers, kernel/timer.c */
 	spinlock_t timer_lock;
-	struct rb_root timers; /* timer_lock, by deadline */
+	struct rb_root timers;	      /* timer_lock, by deadline */
 	struct ktimer *timer_running; /* timer_lock: whose func runs here now */
 
 	/* statistics for /proc/stat */

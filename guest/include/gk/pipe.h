@@ -30,14 +30,14 @@ struct pipe_buf {
 
 struct pipe {
 	struct mutex lock;
-	u32 head, tail;        /* lock: bufs[tail & mask] is the oldest; head - tail are in use */
-	u32 nr_bufs;           /* lock: a power of two */
-	struct pipe_buf *bufs; /* lock */
-	struct page *spare;    /* lock: the page last emptied */
-	u32 readers, writers;  /* lock: open descriptions; may be looked at without it */
-	u32 files;             /* inode_pipe_lock */
+	u32 head, tail;		  /* lock: bufs[tail & mask] is the oldest; head - tail are in use */
+	u32 nr_bufs;		  /* lock: a power of two */
+	struct pipe_buf *bufs;	  /* lock */
+	struct page *spare;	  /* lock: the page last emptied */
+	u32 readers, writers;	  /* lock: open descriptions; may be looked at without it */
+	u32 files;		  /* inode_pipe_lock */
 	u32 r_counter, w_counter; /* lock: opens ever, for FIFOs */
-	bool unnamed;             /* immutable: of pipe(2); opening it by /proc/PID/fd waits for nobody */
+	bool unnamed;		  /* immutable: of pipe(2); opening it by /proc/PID/fd waits for nobody */
 	struct wait_queue rd_wait, wr_wait;
 	struct fasync_list fasync;
 };

@@ -28,7 +28,7 @@ typedef void (*poll_queue_t)(struct file *f, struct wait_queue *q, struct poll_t
 
 struct poll_table {
 	poll_queue_t queue; /* NULL: only asking */
-	u32 events;         /* what the caller wants */
+	u32 events;	    /* what the caller wants */
 };
 
 static inline void poll_wait(struct file *f, struct wait_queue *q, struct poll_table *pt)

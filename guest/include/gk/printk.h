@@ -13,8 +13,16 @@
 void printk(const char *fmt, ...) __printf(1, 2);
 #define pr_err(...) printk("penumbra: " __VA_ARGS__)
 #define pr_warn(...) printk("penumbra: " __VA_ARGS__)
-#define pr_info(...) do { if (!gk_quiet) printk("penumbra: " __VA_ARGS__); } while (0)
-#define pr_debug(...) do { if (unlikely(gk_debug)) printk("penumbra: " __VA_ARGS__); } while (0)
+#define pr_info(...)                                                                                                   \
+	do {                                                                                                           \
+		if (!gk_quiet)                                                                                         \
+			printk("penumbra: " __VA_ARGS__);                                                              \
+	} while (0)
+#define pr_debug(...)                                                                                                  \
+	do {                                                                                                           \
+		if (unlikely(gk_debug))                                                                                \
+			printk("penumbra: " __VA_ARGS__);                                                              \
+	} while (0)
 extern bool gk_quiet, gk_debug, gk_klog; /* gk_klog: the clock runs, messages can be kept */
 /* kernel/klog.c: keeps a line for syslog(2). Any context. */
 void klog_add(const char *line, size_t n);

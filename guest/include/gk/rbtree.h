@@ -17,7 +17,7 @@ struct rb_root {
 	struct rb_node *node;
 };
 
-#define RB_ROOT ((struct rb_root){ NULL })
+#define RB_ROOT ((struct rb_root){NULL})
 #define rb_entry(p, type, member) container_of(p, type, member)
 
 static inline void rb_link_node(struct rb_node *n, struct rb_node *parent, struct rb_node **link)

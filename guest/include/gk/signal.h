@@ -15,9 +15,40 @@ struct user;
 struct posix_timer;
 
 #define NSIG 64
-enum { SIGHUP = 1, SIGINT, SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGKILL, SIGUSR1, SIGSEGV, SIGUSR2, SIGPIPE,
-       SIGALRM, SIGTERM, SIGSTKFLT, SIGCHLD, SIGCONT, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGXCPU, SIGXFSZ,
-       SIGVTALRM, SIGPROF, SIGWINCH, SIGIO, SIGPWR, SIGSYS, SIGRTMIN };
+enum {
+	SIGHUP = 1,
+	SIGINT,
+	SIGQUIT,
+	SIGILL,
+	SIGTRAP,
+	SIGABRT,
+	SIGBUS,
+	SIGFPE,
+	SIGKILL,
+	SIGUSR1,
+	SIGSEGV,
+	SIGUSR2,
+	SIGPIPE,
+	SIGALRM,
+	SIGTERM,
+	SIGSTKFLT,
+	SIGCHLD,
+	SIGCONT,
+	SIGSTOP,
+	SIGTSTP,
+	SIGTTIN,
+	SIGTTOU,
+	SIGURG,
+	SIGXCPU,
+	SIGXFSZ,
+	SIGVTALRM,
+	SIGPROF,
+	SIGWINCH,
+	SIGIO,
+	SIGPWR,
+	SIGSYS,
+	SIGRTMIN
+};
 #define SIGPOLL SIGIO
 #define sigbit(n) (1ull << ((n)-1))
 
@@ -25,13 +56,48 @@ enum { SIGHUP = 1, SIGINT, SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SI
 struct siginfo {
 	s32 si_signo, si_errno, si_code, pad0;
 	union {
-		struct { s32 pid; u32 uid; union { s32 status; struct { u64 sigval; }; }; s64 utime, stime; } ;
-		struct { s32 timerid, overrun; u64 value; s32 sys_private; } timer;
-		struct { s32 pid; u32 uid; u64 sigval; } rt;
-		struct { s32 pid; u32 uid; s32 status; s32 pad; s64 utime, stime; } chld;
-		struct { u64 addr; s16 addr_lsb; u64 lower, upper; } fault;
-		struct { s64 band; s32 fd; } poll;
-		struct { u64 call_addr; s32 syscall; u32 arch; } sys;
+		struct {
+			s32 pid;
+			u32 uid;
+			union {
+				s32 status;
+				struct {
+					u64 sigval;
+				};
+			};
+			s64 utime, stime;
+		};
+		struct {
+			s32 timerid, overrun;
+			u64 value;
+			s32 sys_private;
+		} timer;
+		struct {
+			s32 pid;
+			u32 uid;
+			u64 sigval;
+		} rt;
+		struct {
+			s32 pid;
+			u32 uid;
+			s32 status;
+			s32 pad;
+			s64 utime, stime;
+		} chld;
+		struct {
+			u64 addr;
+			s16 addr_lsb;
+			u64 lower, upper;
+		} fault;
+		struct {
+			s64 band;
+			s32 fd;
+		} poll;
+		struct {
+			u64 call_addr;
+			s32 syscall;
+			u32 arch;
+		} sys;
 		u8 raw[112];
 	};
 };
@@ -57,7 +123,7 @@ _Static_assert(sizeof(struct siginfo) == 128, "siginfo_t");
 struct sigqueue {
 	struct list_head link;
 	struct siginfo info;
-	struct user *charged;      /* in whose count (RLIMIT_SIGPENDING) this is; reference */
+	struct user *charged;	   /* in whose count (RLIMIT_SIGPENDING) this is; reference */
 	struct posix_timer *timer; /* POSIX timer that this is a part of, or NULL */
 };
 
@@ -85,7 +151,7 @@ struct k_sigaction {
 
 struct sighand {
 	refcount_t refs;
-	spinlock_t lock;                 /* inside siglock: processes may share it (CLONE_SIGHAND without CLONE_THREAD) */
+	spinlock_t lock; /* inside siglock: processes may share it (CLONE_SIGHAND without CLONE_THREAD) */
 	struct k_sigaction action[NSIG]; /* lock */
 };
 
@@ -95,19 +161,19 @@ struct restart_block {
 };
 
 /* task->jobctl */
-#define JOBCTL_STOP_PENDING 0x1 /* must stop: counted in process->stop_count */
-#define JOBCTL_STOPPED 0x2      /* has stopped */
-#define JOBCTL_TRAP_STOP 0x4    /* ptrace: must trap (PTRACE_INTERRUPT, group stop of a seized task) */
-#define JOBCTL_LISTENING 0x8    /* ptrace: PTRACE_LISTEN */
+#define JOBCTL_STOP_PENDING 0x1	  /* must stop: counted in process->stop_count */
+#define JOBCTL_STOPPED 0x2	  /* has stopped */
+#define JOBCTL_TRAP_STOP 0x4	  /* ptrace: must trap (PTRACE_INTERRUPT, group stop of a seized task) */
+#define JOBCTL_LISTENING 0x8	  /* ptrace: PTRACE_LISTEN */
 #define JOBCTL_STOP_DEQUEUED 0x10 /* is about to stop by a signal it took; SIGCONT takes this away */
 /* process->notify */
 #define SIGNAL_NOTIFY_CONTINUED 0x1
 #define SIGNAL_NOTIFY_STOPPED 0x2
 
 /* Sending. @info NULL: SI_KERNEL. 0 or -EAGAIN (queue limit). Any context, no siglock held. */
-int send_signal_task(int sig, const struct siginfo *info, struct task *t);        /* to one thread */
-int send_signal_process(int sig, const struct siginfo *info, struct process *p);  /* to the process */
-int send_signal_pgrp(int sig, const struct siginfo *info, struct pid *pgrp);      /* 0 if anyone got it, else -ESRCH */
+int send_signal_task(int sig, const struct siginfo *info, struct task *t);	 /* to one thread */
+int send_signal_process(int sig, const struct siginfo *info, struct process *p); /* to the process */
+int send_signal_pgrp(int sig, const struct siginfo *info, struct pid *pgrp);	 /* 0 if anyone got it, else -ESRCH */
 /* From outside the sandbox: like send_signal_process(), and acts on the first program by default too. */
 int send_signal_host(int sig, struct process *p);
 void send_signal_host_group(int sig, struct process *of); /* to the process group of @of */
@@ -128,8 +194,8 @@ static inline bool sigset_has(u64 set, int sig)
 {
 	return set & sigbit(sig);
 }
-bool signal_pending(void);        /* current has something to handle: return -ERESTARTSYS and friends */
-bool fatal_signal_pending(void);  /* current is being killed */
+bool signal_pending(void);	 /* current has something to handle: return -ERESTARTSYS and friends */
+bool fatal_signal_pending(void); /* current is being killed */
 bool signal_pending_task(struct task *t);
 
 /* Takes the first pending signal of current (its own, then the process's) that is in @set: its number, or 0. */
@@ -150,7 +216,8 @@ int set_user_sigmask(const u64 __user *mask, size_t size);
 void restore_user_sigmask(bool interrupted);
 
 /* arch: 0 or -EFAULT (then the task gets SIGSEGV). */
-int setup_signal_frame(struct pt_regs *regs, int sig, const struct k_sigaction *ka, const struct siginfo *info, u64 mask);
+int setup_signal_frame(struct pt_regs *regs, int sig, const struct k_sigaction *ka, const struct siginfo *info,
+		       u64 mask);
 
 /* Alternate stack, as sigaltstack(2) and sigreturn have it. */
 struct sigaltstack {

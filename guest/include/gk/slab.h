@@ -7,7 +7,7 @@
 
 struct slab_cache;
 
-void *kmalloc(size_t size);  /* NULL when out of memory or @size is 0 or above 4 MB */
+void *kmalloc(size_t size); /* NULL when out of memory or @size is 0 or above 4 MB */
 void *kzalloc(size_t size);
 void *kcalloc(size_t n, size_t size); /* overflow-checked, zeroed */
 void *krealloc(void *p, size_t size); /* NULL: failed, @p still valid */

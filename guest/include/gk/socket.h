@@ -71,16 +71,16 @@ struct scm_files {
 /* One sendmsg or recvmsg. */
 struct sock_msg {
 	struct sockaddr_any *name; /* send: destination, or NULL. recv: room for the source, or NULL */
-	u32 namelen;               /* send: bytes. recv: set to the source's length (0: none) */
+	u32 namelen;		   /* send: bytes. recv: set to the source's length (0: none) */
 	struct iov_iter it;
-	u32 flags;                 /* send, recv: MSG_* asked for, MSG_DONTWAIT included for O_NONBLOCK */
+	u32 flags; /* send, recv: MSG_* asked for, MSG_DONTWAIT included for O_NONBLOCK */
 	/* send */
-	const void *control;       /* kernel copy */
+	const void *control; /* kernel copy */
 	size_t control_len;
 	/* recv */
 	void __user *control_out;
 	size_t control_room;
-	u32 out_flags;             /* MSG_TRUNC, MSG_CTRUNC, MSG_EOR... */
+	u32 out_flags; /* MSG_TRUNC, MSG_CTRUNC, MSG_EOR... */
 };
 
 struct socket;
@@ -91,7 +91,7 @@ struct sock_ops {
 	/* Gives @child, a fresh socket of the same family and type without ops' state, the next connection. */
 	int (*accept)(struct socket *s, struct socket *child, bool nonblock);
 	int (*getname)(struct socket *s, struct sockaddr_any *addr, bool peer); /* length or -errno */
-	int (*shutdown)(struct socket *s, u32 how); /* SHUT_* */
+	int (*shutdown)(struct socket *s, u32 how);				/* SHUT_* */
 	ssize_t (*sendmsg)(struct socket *s, struct sock_msg *m);
 	ssize_t (*recvmsg)(struct socket *s, struct sock_msg *m);
 	u32 (*poll)(struct socket *s, struct file *f, struct poll_table *pt);
@@ -112,13 +112,14 @@ struct socket {
 	const struct sock_ops *ops;
 	u16 domain, type;
 	int protocol;
-	struct file *file;  /* no reference: it owns us */
-	void *sk;           /* the family's */
+	struct file *file; /* no reference: it owns us */
+	void *sk;	   /* the family's */
 	/* Options; written whole, read without a lock. */
 	u64 rcvtimeo, sndtimeo; /* ns; KTIME_NEVER: none */
 	u32 sndbuf, rcvbuf, rcvlowat, priority, mark;
 	s32 linger_on, linger_s;
-	bool passcred, reuseaddr, reuseport, keepalive, broadcast, oobinline, timestamp, timestampns, dontroute, debug, no_check;
+	bool passcred, reuseaddr, reuseport, keepalive, broadcast, oobinline, timestamp, timestampns, dontroute, debug,
+		no_check;
 	s32 error, *errorp; /* atomic: SO_ERROR; the family may keep it elsewhere */
 };
 

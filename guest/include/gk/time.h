@@ -23,7 +23,7 @@ static inline u64 timespec64_to_ns(const struct timespec64 *ts)
 
 static inline struct timespec64 ns_to_timespec64(u64 ns)
 {
-	return (struct timespec64){ (s64)(ns / NSEC_PER_SEC), (s64)(ns % NSEC_PER_SEC) };
+	return (struct timespec64){(s64)(ns / NSEC_PER_SEC), (s64)(ns % NSEC_PER_SEC)};
 }
 
 /* The monotonic time in @ns from now; 0 stays 0 ("do not wait"). */

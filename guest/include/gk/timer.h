@@ -10,7 +10,7 @@
 ktime_t ktime_mono(void); /* CLOCK_MONOTONIC */
 ktime_t ktime_real(void); /* CLOCK_REALTIME */
 ktime_t ktime_boot(void); /* CLOCK_BOOTTIME */
-u64 clock_steps(void);    /* counts settings of CLOCK_REALTIME */
+u64 clock_steps(void);	  /* counts settings of CLOCK_REALTIME */
 s64 clock_tai_offset_ns(void);
 
 struct ktimer;
@@ -24,8 +24,8 @@ struct ktimer {
 	struct rb_node node; /* cpu->timer_lock */
 	ktime_t deadline;    /* cpu->timer_lock */
 	ktimer_func_t func;
-	struct cpu *cpu;     /* where it was queued last, or NULL; changes under that one's timer_lock */
-	bool queued;         /* cpu->timer_lock */
+	struct cpu *cpu; /* where it was queued last, or NULL; changes under that one's timer_lock */
+	bool queued;	 /* cpu->timer_lock */
 };
 
 void ktimer_init(struct ktimer *t, ktimer_func_t func);

@@ -21,7 +21,7 @@ typedef int64_t ssize_t;
 typedef u32 kuid_t; /* user and group ids as programs see them: there is one id space */
 typedef u32 kgid_t;
 typedef u32 umode_t;
-typedef u64 gpa_t;  /* guest-physical address */
+typedef u64 gpa_t;   /* guest-physical address */
 typedef u64 ktime_t; /* nanoseconds, monotonic clock unless said otherwise */
 
 #define KTIME_NEVER (~0ull)
@@ -46,8 +46,18 @@ typedef u64 ktime_t; /* nanoseconds, monotonic clock unless said otherwise */
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
-#define MIN(a, b) ({ __typeof__(a) _a = (a); __typeof__(b) _b = (b); _a < _b ? _a : _b; })
-#define MAX(a, b) ({ __typeof__(a) _a = (a); __typeof__(b) _b = (b); _a > _b ? _a : _b; })
+#define MIN(a, b)                                                                                                      \
+	({                                                                                                             \
+		__typeof__(a) _a = (a);                                                                                \
+		__typeof__(b) _b = (b);                                                                                \
+		_a < _b ? _a : _b;                                                                                     \
+	})
+#define MAX(a, b)                                                                                                      \
+	({                                                                                                             \
+		__typeof__(a) _a = (a);                                                                                \
+		__typeof__(b) _b = (b);                                                                                \
+		_a > _b ? _a : _b;                                                                                     \
+	})
 #define ALIGN_UP(x, a) (((x) + ((__typeof__(x))(a)-1)) & ~((__typeof__(x))(a)-1))
 #define ALIGN_DOWN(x, a) ((x) & ~((__typeof__(x))(a)-1))
 #define READ_ONCE(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)

@@ -41,7 +41,10 @@ size_t strnlen_user(const char __user *s, size_t max);
 
 #define get_user(x, ptr)                                                                                               \
 	({                                                                                                             \
-		__typeof__(({ __auto_type gt_ = *(ptr); gt_; })) gu_; /* without const */                              \
+		__typeof__(({                                                                                          \
+			__auto_type gt_ = *(ptr);                                                                      \
+			gt_;                                                                                           \
+		})) gu_; /* without const */                                                                           \
 		int ge_ = copy_from_user(&gu_, ptr, sizeof(gu_));                                                      \
 		if (!ge_)                                                                                              \
 			(x) = gu_;                                                                                     \
@@ -76,8 +79,8 @@ struct iov_iter {
 	enum iter_kind kind;
 	const struct iovec *iov; /* kernel copy of the vector */
 	u32 nr;
-	size_t offset;  /* into iov[0] */
-	size_t count;   /* bytes left */
+	size_t offset; /* into iov[0] */
+	size_t count;  /* bytes left */
 };
 
 /* All in lib/iov_iter.c of the guest (kernel/iov_iter.c). One-piece iterators need one struct iovec of storage. */
@@ -92,7 +95,8 @@ void iter_advance(struct iov_iter *it, size_t n);
  * Reads a program's iovec array (readv and friends): *iov is kmalloc'ed when nr > 8, else fast[]; caller frees if != fast.
  * Returns total bytes or -EINVAL/-EFAULT/-ENOMEM. Total is cut at MAX_RW_COUNT.
  */
-ssize_t iter_import(struct iov_iter *it, const struct iovec __user *uvec, size_t nr, struct iovec *fast, struct iovec **iov);
+ssize_t iter_import(struct iov_iter *it, const struct iovec __user *uvec, size_t nr, struct iovec *fast,
+		    struct iovec **iov);
 #define MAX_RW_COUNT 0x7ffff000
 
 #endif

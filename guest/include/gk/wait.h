@@ -30,7 +30,10 @@ struct wait_entry {
 	u32 flags;
 };
 
-#define WAIT_QUEUE_INIT(name) { SPINLOCK_INIT, LIST_HEAD_INIT((name).entries) }
+#define WAIT_QUEUE_INIT(name)                                                                                          \
+	{                                                                                                              \
+		SPINLOCK_INIT, LIST_HEAD_INIT((name).entries)                                                          \
+	}
 #define DEFINE_WAIT_QUEUE(name) struct wait_queue name = WAIT_QUEUE_INIT(name)
 
 void wait_queue_init(struct wait_queue *q);

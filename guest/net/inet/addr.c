@@ -4,10 +4,13 @@
  */
 #include "net/inet/inet.h"
 
-#define V4(a0, a1, a2, a3) { .b = { [10] = 0xff, 0xff, a0, a1, a2, a3 } }
+#define V4(a0, a1, a2, a3)                                                                                             \
+	{                                                                                                              \
+		.b = { [10] = 0xff, 0xff, a0, a1, a2, a3 }                                                             \
+	}
 
 const union in_addr6 addr_any4 = V4(0, 0, 0, 0), addr_lo4 = V4(127, 0, 0, 1);
-const union in_addr6 addr_any6, addr_lo6 = { .b = { [15] = 1 } };
+const union in_addr6 addr_any6, addr_lo6 = {.b = {[15] = 1}};
 
 bool addr_is_local(const union in_addr6 *a)
 {
@@ -40,7 +43,8 @@ int inet_route(const struct inet_sock *sk, union in_addr6 *to, union in_addr6 *f
 	return 0;
 }
 
-static int parse4(const struct inet_sock *sk, const struct sockaddr_in4 *in, u32 len, bool connect, struct endpoint *out)
+static int parse4(const struct inet_sock *sk, const struct sockaddr_in4 *in, u32 len, bool connect,
+		  struct endpoint *out)
 {
 	if (len < sizeof(*in))
 		return -EINVAL;
@@ -76,8 +80,8 @@ int inet_parse(const struct inet_sock *sk, const struct sockaddr_any *addr, u32 
 
 u32 inet_fill(const struct inet_sock *sk, const struct endpoint *ep, struct sockaddr_any *out)
 {
-	struct sockaddr_in4 in4 = { AF_INET, swap16(ep->port), ep->addr.w[3], { 0 } };
-	struct sockaddr_in6 in6 = { AF_INET6, swap16(ep->port), 0, ep->addr, 0 };
+	struct sockaddr_in4 in4 = {AF_INET, swap16(ep->port), ep->addr.w[3], {0}};
+	struct sockaddr_in6 in6 = {AF_INET6, swap16(ep->port), 0, ep->addr, 0};
 
 	if (sk->family == AF_INET) {
 		memcpy(out, &in4, sizeof(in4));

@@ -30,8 +30,18 @@
 #define LO_IFINDEX 1
 #define LO_MTU 65536
 
-enum tcp_state { TCP_ESTABLISHED = 1, TCP_SYN_SENT, TCP_SYN_RECV, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_TIME_WAIT, TCP_CLOSE,
-		 TCP_CLOSE_WAIT, TCP_LAST_ACK, TCP_LISTEN };
+enum tcp_state {
+	TCP_ESTABLISHED = 1,
+	TCP_SYN_SENT,
+	TCP_SYN_RECV,
+	TCP_FIN_WAIT1,
+	TCP_FIN_WAIT2,
+	TCP_TIME_WAIT,
+	TCP_CLOSE,
+	TCP_CLOSE_WAIT,
+	TCP_LAST_ACK,
+	TCP_LISTEN
+};
 /* What connect() has come to, beside the state of the connection. */
 enum conn_phase { PHASE_NONE, PHASE_CONNECTING, PHASE_CONNECTED };
 
@@ -65,8 +75,8 @@ _Static_assert(sizeof(struct sockaddr_in4) == 16 && sizeof(struct sockaddr_in6) 
 struct tcp_half {
 	refcount_t refs;
 	struct byte_ring ring;
-	u64 urg_pos;    /* where in the stream the urgent byte is; written before urg */
-	u16 urg;        /* atomic: 0 none, URG_VALID | byte, URG_READ */
+	u64 urg_pos; /* where in the stream the urgent byte is; written before urg */
+	u16 urg;     /* atomic: 0 none, URG_VALID | byte, URG_READ */
 };
 #define URG_VALID 0x100
 #define URG_READ 0x400
@@ -77,17 +87,17 @@ struct tcp_half {
 struct inet_sock {
 	refcount_t refs;
 	u16 family, type;
-	struct socket *sock;      /* NULL: not accepted yet, or closed; tcp_lock and lock to change */
+	struct socket *sock; /* NULL: not accepted yet, or closed; tcp_lock and lock to change */
 	kuid_t uid;
 	struct endpoint local, remote; /* change under ports_lock */
 	bool bound_addr, bound_port;   /* asked for with bind() */
 	bool v6only, reuseaddr, reuseport, freebind;
-	struct list_head port_link;    /* ports_lock */
+	struct list_head port_link; /* ports_lock */
 	struct mutex bind_mutex, recv_mutex, send_mutex;
 	struct wait_queue rd_wait, wr_wait;
 	struct fasync_list fasync;
-	s32 error;                /* atomic: SO_ERROR */
-	u32 shutdown;             /* streams: tcp_lock; SHUT_*: what cannot be received, sent any more */
+	s32 error;    /* atomic: SO_ERROR */
+	u32 shutdown; /* streams: tcp_lock; SHUT_*: what cannot be received, sent any more */
 	u32 sndbuf, rcvbuf;
 	bool sndbuf_set;
 	s32 kept[INET_KEPT_MAX];
@@ -95,13 +105,14 @@ struct inet_sock {
 	/* streams; tcp_lock unless said otherwise */
 	enum tcp_state state;
 	enum conn_phase phase;
-	bool dead;                /* closed: what is sent to it is answered with a reset */
-	bool fin;                 /* the peer's end of data was seen */
-	bool nospace;             /* atomic: somebody wants to hear when there is room to send */
-	struct inet_sock *peer;   /* reference; set before state says connected, cleared with both mutexes and lock held */
+	bool dead;    /* closed: what is sent to it is answered with a reset */
+	bool fin;     /* the peer's end of data was seen */
+	bool nospace; /* atomic: somebody wants to hear when there is room to send */
+	struct inet_sock
+		*peer; /* reference; set before state says connected, cleared with both mutexes and lock held */
 	struct tcp_half *rx, *tx; /* likewise */
-	spinlock_t lock;          /* peer, rx, tx for those without the mutexes; dgram queue */
-	struct inet_sock *embryo;   /* SYN_SENT: the other end to be, reference */
+	spinlock_t lock;	  /* peer, rx, tx for those without the mutexes; dgram queue */
+	struct inet_sock *embryo; /* SYN_SENT: the other end to be, reference */
 	struct list_head queue_link;
 	struct list_head accept_queue; /* to be accepted; a reference each */
 	struct list_head pending;      /* SYN_SENT: they wait for room in accept_queue; a reference each */
@@ -143,7 +154,8 @@ bool addr_is_multicast(const union in_addr6 *a);
  */
 int inet_route(const struct inet_sock *sk, union in_addr6 *to, union in_addr6 *from);
 /* A program's address. @connect: for a destination. 0, -EINVAL, -EAFNOSUPPORT. */
-int inet_parse(const struct inet_sock *sk, const struct sockaddr_any *addr, u32 len, bool connect, struct endpoint *out);
+int inet_parse(const struct inet_sock *sk, const struct sockaddr_any *addr, u32 len, bool connect,
+	       struct endpoint *out);
 /* An address for a program, in the form of @sk's family: its length. */
 u32 inet_fill(const struct inet_sock *sk, const struct endpoint *ep, struct sockaddr_any *out);
 

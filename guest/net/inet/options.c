@@ -146,7 +146,8 @@ static int set_kept(struct inet_sock *sk, u32 i, s32 n)
 
 	if (is_switch(k))
 		n = n != 0;
-	if (n == -1 && (k->opt == 2 || k->opt == 16 || k->opt == 18 || k->opt == 33 || k->opt == 67) && k->level != IPPROTO_TCP)
+	if (n == -1 && (k->opt == 2 || k->opt == 16 || k->opt == 18 || k->opt == 33 || k->opt == 67) &&
+	    k->level != IPPROTO_TCP)
 		n = k->value; /* the default again */
 	if (n < k->min || n > k->max)
 		return -EINVAL;
@@ -231,9 +232,21 @@ _Static_assert(sizeof(struct tcp_info_head) == 104, "struct tcp_info");
 static int get_info(const struct inet_sock *sk, void *val, u32 *len)
 {
 	const struct tcp_info_head info = {
-		.state = (u8)READ_ONCE(sk->state), .options = 7, .wscale = 0x77, .rto = 200000, .snd_mss = LO_MSS,
-		.rcv_mss = LO_MSS, .pmtu = LO_MTU - 1, .rcv_ssthresh = LO_MTU, .rtt = 20, .rttvar = 10,
-		.snd_ssthresh = 0x7fffffff, .snd_cwnd = 10, .advmss = LO_MSS, .reordering = 3, .rcv_space = LO_MTU,
+		.state = (u8)READ_ONCE(sk->state),
+		.options = 7,
+		.wscale = 0x77,
+		.rto = 200000,
+		.snd_mss = LO_MSS,
+		.rcv_mss = LO_MSS,
+		.pmtu = LO_MTU - 1,
+		.rcv_ssthresh = LO_MTU,
+		.rtt = 20,
+		.rttvar = 10,
+		.snd_ssthresh = 0x7fffffff,
+		.snd_cwnd = 10,
+		.advmss = LO_MSS,
+		.reordering = 3,
+		.rcv_space = LO_MTU,
 	};
 
 	*len = MIN(*len, (u32)sizeof(info));

@@ -46,7 +46,8 @@ static bool any_covers(const struct inet_sock *sk, const union in_addr6 *any, bo
 	return !v4 || !sk->v6only;
 }
 
-static bool overlap(const struct inet_sock *a, const union in_addr6 *x, const struct inet_sock *b, const union in_addr6 *y)
+static bool overlap(const struct inet_sock *a, const union in_addr6 *x, const struct inet_sock *b,
+		    const union in_addr6 *y)
 {
 	if (addr_is_any(x) && addr_is_any(y))
 		return addr_is_v4(x) == addr_is_v4(y) || (!(addr_is_v4(x) ? b : a)->v6only);
@@ -65,7 +66,8 @@ static bool conflict(const struct inet_sock *sk, const union in_addr6 *addr, con
 	if (sk->reuseport && other->reuseport && sk->uid == other->uid)
 		return false;
 	if (sk->type == SOCK_STREAM)
-		return !(sk->reuseaddr && other->reuseaddr && other->state != TCP_LISTEN) || (listen && other->state == TCP_LISTEN);
+		return !(sk->reuseaddr && other->reuseaddr && other->state != TCP_LISTEN) ||
+		       (listen && other->state == TCP_LISTEN);
 	return !(sk->reuseaddr && other->reuseaddr);
 }
 

@@ -18,7 +18,8 @@ static void put_end(struct seq *s, u16 family, const struct endpoint *ep)
 	if (family == AF_INET)
 		seq_printf(s, "%08X:%04X", ep->addr.w[3], ep->port);
 	else
-		seq_printf(s, "%08X%08X%08X%08X:%04X", ep->addr.w[0], ep->addr.w[1], ep->addr.w[2], ep->addr.w[3], ep->port);
+		seq_printf(s, "%08X%08X%08X%08X:%04X", ep->addr.w[0], ep->addr.w[1], ep->addr.w[2], ep->addr.w[3],
+			   ep->port);
 }
 
 /* ports_lock held. */
@@ -43,8 +44,8 @@ static void show_one(struct inet_sock *sk, void *arg)
 	put_end(l->s, sk->family, &sk->local);
 	seq_putc(l->s, ' ');
 	put_end(l->s, sk->family, &sk->remote);
-	seq_printf(l->s, " %02X %08X:%08X 00:00000000 00000000 %5u        0 %lu %u 0000000000000000", state, (u32)out, (u32)in,
-		   sk->uid, (unsigned long)ino, refcount_read(&sk->refs));
+	seq_printf(l->s, " %02X %08X:%08X 00:00000000 00000000 %5u        0 %lu %u 0000000000000000", state, (u32)out,
+		   (u32)in, sk->uid, (unsigned long)ino, refcount_read(&sk->refs));
 	if (sk->type == SOCK_DGRAM)
 		seq_printf(l->s, " %lu\n", (unsigned long)sk->drops);
 	else
@@ -55,17 +56,20 @@ static const struct table {
 	const char *name, *heading;
 	u16 family, type;
 } tables[] = {
-	{"tcp", "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n", AF_INET,
-	 SOCK_STREAM},
+	{"tcp", "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n",
+	 AF_INET, SOCK_STREAM},
 	{"tcp6",
-	 "  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when "
+	 "  sl  local_address                         remote_address                        st tx_queue rx_queue tr "
+	 "tm->when "
 	 "retrnsmt   uid  timeout inode\n",
 	 AF_INET6, SOCK_STREAM},
 	{"udp",
-	 "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n",
+	 "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref "
+	 "pointer drops\n",
 	 AF_INET, SOCK_DGRAM},
 	{"udp6",
-	 "  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when "
+	 "  sl  local_address                         remote_address                        st tx_queue rx_queue tr "
+	 "tm->when "
 	 "retrnsmt   uid  timeout inode ref pointer drops\n",
 	 AF_INET6, SOCK_DGRAM},
 };
@@ -73,7 +77,7 @@ static const struct table {
 static int show_table(struct seq *s, void *arg)
 {
 	const struct table *t = arg;
-	struct listing l = { s, t->family, t->type, 0 };
+	struct listing l = {s, t->family, t->type, 0};
 
 	seq_puts(s, t->heading);
 	inet_for_each(t->type, show_one, &l);
@@ -89,22 +93,23 @@ static void count_one(struct inet_sock *sk, void *arg)
 
 static int show_sockstat6(struct seq *s, void *arg)
 {
-	u32 tcp[2] = { 0, 0 }, udp[2] = { 0, 0 };
+	u32 tcp[2] = {0, 0}, udp[2] = {0, 0};
 
 	inet_for_each(SOCK_STREAM, count_one, tcp);
 	inet_for_each(SOCK_DGRAM, count_one, udp);
-	seq_printf(s, "TCP6: inuse %u\nUDP6: inuse %u\nUDPLITE6: inuse 0\nRAW6: inuse 0\nFRAG6: inuse 0 memory 0\n", tcp[1],
-		   udp[1]);
+	seq_printf(s, "TCP6: inuse %u\nUDP6: inuse %u\nUDPLITE6: inuse 0\nRAW6: inuse 0\nFRAG6: inuse 0 memory 0\n",
+		   tcp[1], udp[1]);
 	return 0;
 }
 
 void inet_show_sockstat(struct seq *s)
 {
-	u32 tcp[2] = { 0, 0 }, udp[2] = { 0, 0 };
+	u32 tcp[2] = {0, 0}, udp[2] = {0, 0};
 
 	inet_for_each(SOCK_STREAM, count_one, tcp);
 	inet_for_each(SOCK_DGRAM, count_one, udp);
-	seq_printf(s, "TCP: inuse %u orphan 0 tw 0 alloc %u mem 0\nUDP: inuse %u mem 0\n", tcp[0], tcp[0] + tcp[1], udp[0]);
+	seq_printf(s, "TCP: inuse %u orphan 0 tw 0 alloc %u mem 0\nUDP: inuse %u mem 0\n", tcp[0], tcp[0] + tcp[1],
+		   udp[0]);
 	seq_puts(s, "UDPLITE: inuse 0\nRAW: inuse 0\nFRAG: inuse 0 memory 0\n");
 }
 
@@ -113,9 +118,11 @@ void inet_show_sockstat(struct seq *s)
 static int show_dev(struct seq *s, void *arg)
 {
 	seq_puts(s, "Inter-|   Receive                                                |  Transmit\n"
-		    " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls "
+		    " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo "
+		    "colls "
 		    "carrier compressed\n"
-		    "    lo:       0       0    0    0    0     0          0         0        0       0    0    0    0     0"
+		    "    lo:       0       0    0    0    0     0          0         0        0       0    0    0    0 "
+		    "    0"
 		    "       0          0\n");
 	return 0;
 }
@@ -129,12 +136,29 @@ static int show_if_inet6(struct seq *s, void *arg)
 static const struct {
 	const char *path, *text;
 } lo_files[] = {
-	{"class/net/lo/address", "00:00:00:00:00:00"}, {"class/net/lo/addr_len", "6"}, {"class/net/lo/broadcast", "00:00:00:00:00:00"}, {"class/net/lo/carrier", "1"},
-	{"class/net/lo/dev_id", "0x0"}, {"class/net/lo/dormant", "0"}, {"class/net/lo/flags", "0x9"}, {"class/net/lo/ifindex", "1"}, {"class/net/lo/iflink", "1"}, {"class/net/lo/mtu", "65536"},
-	{"class/net/lo/operstate", "unknown"}, {"class/net/lo/tx_queue_len", "1000"}, {"class/net/lo/type", "772"}, {"class/net/lo/link_mode", "0"},
-	{"class/net/lo/statistics/rx_bytes", "0"}, {"class/net/lo/statistics/tx_bytes", "0"}, {"class/net/lo/statistics/rx_packets", "0"},
-	{"class/net/lo/statistics/tx_packets", "0"}, {"class/net/lo/statistics/rx_errors", "0"}, {"class/net/lo/statistics/tx_errors", "0"},
-	{"class/net/lo/statistics/rx_dropped", "0"}, {"class/net/lo/statistics/tx_dropped", "0"}, {"class/net/lo/statistics/collisions", "0"},
+	{"class/net/lo/address", "00:00:00:00:00:00"},
+	{"class/net/lo/addr_len", "6"},
+	{"class/net/lo/broadcast", "00:00:00:00:00:00"},
+	{"class/net/lo/carrier", "1"},
+	{"class/net/lo/dev_id", "0x0"},
+	{"class/net/lo/dormant", "0"},
+	{"class/net/lo/flags", "0x9"},
+	{"class/net/lo/ifindex", "1"},
+	{"class/net/lo/iflink", "1"},
+	{"class/net/lo/mtu", "65536"},
+	{"class/net/lo/operstate", "unknown"},
+	{"class/net/lo/tx_queue_len", "1000"},
+	{"class/net/lo/type", "772"},
+	{"class/net/lo/link_mode", "0"},
+	{"class/net/lo/statistics/rx_bytes", "0"},
+	{"class/net/lo/statistics/tx_bytes", "0"},
+	{"class/net/lo/statistics/rx_packets", "0"},
+	{"class/net/lo/statistics/tx_packets", "0"},
+	{"class/net/lo/statistics/rx_errors", "0"},
+	{"class/net/lo/statistics/tx_errors", "0"},
+	{"class/net/lo/statistics/rx_dropped", "0"},
+	{"class/net/lo/statistics/tx_dropped", "0"},
+	{"class/net/lo/statistics/collisions", "0"},
 	{"class/net/lo/statistics/multicast", "0"},
 };
 

@@ -148,8 +148,8 @@ static int inet_create(struct socket *s)
 	return 0;
 }
 
-static struct sock_family inet4_family = { .domain = AF_INET, .create = inet_create };
-static struct sock_family inet6_family = { .domain = AF_INET6, .create = inet_create };
+static struct sock_family inet4_family = {.domain = AF_INET, .create = inet_create};
+static struct sock_family inet6_family = {.domain = AF_INET6, .create = inet_create};
 
 void inet_init(void)
 {

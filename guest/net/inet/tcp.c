@@ -70,7 +70,8 @@ static void receive_fin(struct inet_sock *sk)
 		done(sk);
 	else
 		WRITE_ONCE(sk->state, TCP_CLOSE_WAIT);
-	__atomic_store_n(&sk->shutdown, sk->shutdown | SHUT_RECV, __ATOMIC_RELEASE); /* after the data: pairs with recv_bytes() */
+	__atomic_store_n(&sk->shutdown, sk->shutdown | SHUT_RECV,
+			 __ATOMIC_RELEASE); /* after the data: pairs with recv_bytes() */
 	inet_wake_all(sk);
 	fasync_notify(&sk->fasync, sk->shutdown == SHUT_BOTH ? FASYNC_HUP : FASYNC_IN);
 }
@@ -238,7 +239,7 @@ int tcp_wait_connect(struct inet_sock *sk, ktime_t deadline)
 /* bind_mutex held. A connection that failed or was given up: @sk is as new, but for the port it was bound to. */
 static void forget(struct inet_sock *sk)
 {
-	const struct endpoint none = { sk->family == AF_INET ? addr_any4 : addr_any6, 0 };
+	const struct endpoint none = {sk->family == AF_INET ? addr_any4 : addr_any6, 0};
 	struct endpoint local = sk->local;
 	struct inet_sock *peer;
 	struct tcp_half *rx, *tx;
@@ -513,7 +514,7 @@ static void abort_children(struct inet_sock *l)
 		}
 		if (sk) {
 			list_del(&sk->queue_link);
-			}
+		}
 		spin_unlock(&tcp_lock);
 		if (!sk)
 			break;

@@ -304,7 +304,7 @@ static ssize_t recv_bytes(struct socket *s, struct sock_msg *m)
 	struct inet_sock *sk = s->sk;
 	ktime_t deadline = sock_deadline(s->rcvtimeo, m->flags & MSG_DONTWAIT);
 	ssize_t target = m->flags & MSG_WAITALL ? (ssize_t)m->it.count : (ssize_t)MIN((size_t)s->rcvlowat, m->it.count);
-	struct recv_state r = { 0 };
+	struct recv_state r = {0};
 	bool drop;
 	int ret = 0;
 

@@ -29,7 +29,7 @@ struct dgram {
 	struct list_head link;
 	struct endpoint from;
 	union in_addr6 to;
-	ktime_t when;     /* of day */
+	ktime_t when; /* of day */
 	s32 ttl, tos;
 	u32 len, charge;
 	char data[];
@@ -205,7 +205,8 @@ static ssize_t udp_sendmsg(struct socket *s, struct sock_msg *m)
 		return PTR_ERR(d);
 	d->from = from;
 	d->to = to.addr;
-	d->ttl = addr_is_v4(&to.addr) ? inet_kept(sk, IPPROTO_IP, IP_TTL) : inet_kept(sk, IPPROTO_IPV6, IPV6_UNICAST_HOPS);
+	d->ttl = addr_is_v4(&to.addr) ? inet_kept(sk, IPPROTO_IP, IP_TTL)
+				      : inet_kept(sk, IPPROTO_IPV6, IPV6_UNICAST_HOPS);
 	d->tos = addr_is_v4(&to.addr) ? inet_kept(sk, IPPROTO_IP, IP_TOS) : inet_kept(sk, IPPROTO_IPV6, IPV6_TCLASS);
 	ret = scm_walk(m, header_option, d);
 	if (ret) {
@@ -262,7 +263,7 @@ static struct dgram *next_dgram(struct socket *s, bool peek, ktime_t deadline)
 static void put_time(const struct socket *s, struct sock_msg *m, ktime_t when)
 {
 	const struct timespec64 ts = ns_to_timespec64(when);
-	const s64 tv[2] = { ts.tv_sec, ts.tv_nsec / 1000 };
+	const s64 tv[2] = {ts.tv_sec, ts.tv_nsec / 1000};
 
 	if (s->timestampns)
 		scm_put(m, SOL_SOCKET, SO_TIMESTAMPNS, &ts, sizeof(ts));
@@ -274,8 +275,8 @@ static void put_time(const struct socket *s, struct sock_msg *m, ktime_t when)
 static void put_control(const struct socket *s, struct sock_msg *m, const struct dgram *d)
 {
 	const struct inet_sock *sk = s->sk;
-	const struct in_pktinfo4 info4 = { LO_IFINDEX, d->to.w[3], d->to.w[3] };
-	const struct in_pktinfo6 info6 = { d->to, LO_IFINDEX };
+	const struct in_pktinfo4 info4 = {LO_IFINDEX, d->to.w[3], d->to.w[3]};
+	const struct in_pktinfo6 info6 = {d->to, LO_IFINDEX};
 	const u8 tos = (u8)d->tos;
 
 	put_time(s, m, d->when);
@@ -341,7 +342,7 @@ static ssize_t udp_recvmsg(struct socket *s, struct sock_msg *m)
 /* bind_mutex held. */
 static void disconnect(struct inet_sock *sk)
 {
-	const struct endpoint none = { sk->family == AF_INET ? addr_any4 : addr_any6, 0 };
+	const struct endpoint none = {sk->family == AF_INET ? addr_any4 : addr_any6, 0};
 	struct endpoint local = sk->local;
 
 	if (!sk->bound_addr)

@@ -33,12 +33,12 @@ struct nl_msg {
 
 struct nl_sock {
 	spinlock_t lock;
-	struct list_head queue;  /* lock */
-	u32 bytes;               /* lock: in the queue */
-	u32 pid, groups;         /* pid: list_lock, set once */
-	struct list_head link;   /* list_lock */
+	struct list_head queue; /* lock */
+	u32 bytes;		/* lock: in the queue */
+	u32 pid, groups;	/* pid: list_lock, set once */
+	struct list_head link;	/* list_lock */
 	int protocol;
-	s32 error;               /* atomic */
+	s32 error; /* atomic */
 	struct wait_queue wait;
 	struct fasync_list fasync;
 	s32 options[NETLINK_OPT_MAX + 1];
@@ -53,7 +53,7 @@ void nl_attr(struct nl_reply *r, u16 type, const void *data, u32 size)
 {
 	const struct {
 		u16 len, type;
-	} h = { (u16)(sizeof(h) + size), type };
+	} h = {(u16)(sizeof(h) + size), type};
 	struct nlmsghdr *m = (struct nlmsghdr *)(void *)(r->data + r->msg);
 
 	if (r->len + sizeof(h) + ALIGN4(size) > NL_REPLY_MAX) {
@@ -69,7 +69,7 @@ void nl_attr(struct nl_reply *r, u16 type, const void *data, u32 size)
 
 void nl_begin(struct nl_reply *r, u16 type, u16 flags, const void *body, u32 size)
 {
-	const struct nlmsghdr h = { (u32)sizeof(h) + size, type, flags, r->seq, r->pid };
+	const struct nlmsghdr h = {(u32)sizeof(h) + size, type, flags, r->seq, r->pid};
 
 	if (r->len + sizeof(h) + ALIGN4(size) > NL_REPLY_MAX) {
 		r->overflow = true;
@@ -153,7 +153,7 @@ static int nl_connect(struct socket *s, const struct sockaddr_any *addr, u32 len
 static int nl_getname(struct socket *s, struct sockaddr_any *addr, bool peer)
 {
 	struct nl_sock *sk = s->sk;
-	const struct sockaddr_nl nl = { AF_NETLINK, 0, peer ? 0 : sk->pid, peer ? 0 : sk->groups };
+	const struct sockaddr_nl nl = {AF_NETLINK, 0, peer ? 0 : sk->pid, peer ? 0 : sk->groups};
 
 	memcpy(addr, &nl, sizeof(nl));
 	return sizeof(nl);
@@ -189,7 +189,7 @@ static void one_request(struct socket *s, const struct nlmsghdr *h, struct nl_re
 	struct {
 		s32 error;
 		struct nlmsghdr msg;
-	} err = { 0, *h };
+	} err = {0, *h};
 
 	r->len = r->msg = 0;
 	r->overflow = false;
@@ -273,7 +273,7 @@ static struct nl_msg *next_answer(struct nl_sock *sk, bool peek)
 
 static ssize_t give(struct sock_msg *m, const struct nl_msg *msg)
 {
-	const struct sockaddr_nl from = { AF_NETLINK, 0, 0, 0 };
+	const struct sockaddr_nl from = {AF_NETLINK, 0, 0, 0};
 	u32 n = (u32)MIN(m->it.count, (size_t)msg->len);
 
 	if (copy_to_iter(msg->data, n, &m->it) != n)
@@ -305,7 +305,8 @@ static ssize_t nl_recvmsg(struct socket *s, struct sock_msg *m)
 			break;
 		if (!deadline)
 			return -EAGAIN;
-		ret = wait_event_interruptible_until(&sk->wait, !list_empty(&sk->queue) || READ_ONCE(sk->error), deadline);
+		ret = wait_event_interruptible_until(&sk->wait, !list_empty(&sk->queue) || READ_ONCE(sk->error),
+						     deadline);
 		if (ret)
 			return ret == -ETIME ? -EAGAIN : sock_intr(deadline);
 	}
@@ -439,7 +440,7 @@ static int netlink_create(struct socket *s)
 	return 0;
 }
 
-static struct sock_family netlink_family = { .domain = AF_NETLINK, .create = netlink_create };
+static struct sock_family netlink_family = {.domain = AF_NETLINK, .create = netlink_create};
 
 void netlink_init(void)
 {

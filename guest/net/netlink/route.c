@@ -27,9 +27,23 @@
 #define RTN_BROADCAST 3
 #define SCOPE_LINK 253
 
-enum { IFLA_ADDRESS = 1, IFLA_BROADCAST, IFLA_IFNAME, IFLA_MTU, IFLA_QDISC = 6, IFLA_STATS, IFLA_TXQLEN = 13, IFLA_OPERSTATE = 16,
-       IFLA_LINKMODE, IFLA_STATS64 = 23, IFLA_GROUP = 27, IFLA_PROMISCUITY = 30, IFLA_NUM_TX_QUEUES, IFLA_NUM_RX_QUEUES,
-       IFLA_CARRIER };
+enum {
+	IFLA_ADDRESS = 1,
+	IFLA_BROADCAST,
+	IFLA_IFNAME,
+	IFLA_MTU,
+	IFLA_QDISC = 6,
+	IFLA_STATS,
+	IFLA_TXQLEN = 13,
+	IFLA_OPERSTATE = 16,
+	IFLA_LINKMODE,
+	IFLA_STATS64 = 23,
+	IFLA_GROUP = 27,
+	IFLA_PROMISCUITY = 30,
+	IFLA_NUM_TX_QUEUES,
+	IFLA_NUM_RX_QUEUES,
+	IFLA_CARRIER
+};
 enum { IFA_ADDRESS = 1, IFA_LOCAL, IFA_LABEL, IFA_CACHEINFO = 6, IFA_FLAGS = 8 };
 enum { RTA_DST = 1, RTA_OIF = 4, RTA_PREFSRC = 7, RTA_TABLE = 15 };
 
@@ -54,8 +68,8 @@ struct attr {
 	u16 len, type;
 };
 
-static const u8 zeros[192], lo4[4] = { 127, 0, 0, 1 }, net4[4] = { 127, 0, 0, 0 }, bcast4[4] = { 127, 255, 255, 255 };
-static const u8 lo6[16] = { [15] = 1 };
+static const u8 zeros[192], lo4[4] = {127, 0, 0, 1}, net4[4] = {127, 0, 0, 0}, bcast4[4] = {127, 255, 255, 255};
+static const u8 lo6[16] = {[15] = 1};
 
 static void put_u32(struct nl_reply *r, u16 type, u32 v)
 {
@@ -64,7 +78,7 @@ static void put_u32(struct nl_reply *r, u16 type, u32 v)
 
 static void put_link(struct nl_reply *r, u16 flags)
 {
-	const struct ifinfomsg m = { 0, 0, ARPHRD_LOOPBACK, LO_INDEX, LO_FLAGS, 0 };
+	const struct ifinfomsg m = {0, 0, ARPHRD_LOOPBACK, LO_INDEX, LO_FLAGS, 0};
 	const u8 no = 0, yes = 1;
 
 	nl_begin(r, RTM_NEWLINK, flags, &m, sizeof(m));
@@ -88,8 +102,8 @@ static void put_link(struct nl_reply *r, u16 flags)
 static void put_addr(struct nl_reply *r, u16 flags, u8 family)
 {
 	const bool v4 = family == AF_INET;
-	const struct ifaddrmsg m = { family, v4 ? 8 : 128, 0x80, SCOPE_HOST, LO_INDEX };
-	const u32 forever[4] = { ~0u, ~0u, 0, 0 };
+	const struct ifaddrmsg m = {family, v4 ? 8 : 128, 0x80, SCOPE_HOST, LO_INDEX};
+	const u32 forever[4] = {~0u, ~0u, 0, 0};
 
 	nl_begin(r, RTM_NEWADDR, flags, &m, sizeof(m));
 	nl_attr(r, IFA_ADDRESS, v4 ? lo4 : lo6, v4 ? 4 : 16);
@@ -104,8 +118,17 @@ static void put_addr(struct nl_reply *r, u16 flags, u8 family)
 static void put_route(struct nl_reply *r, u16 flags, u8 type, const u8 *dst, u8 bits)
 {
 	const bool v4 = bits <= 32;
-	const struct rtmsg m = { v4 ? AF_INET : AF_INET6, bits, 0, 0, TABLE_LOCAL, RTPROT_KERNEL,
-				 !v4 ? 0 : type == RTN_LOCAL ? SCOPE_HOST : SCOPE_LINK, type, 0 };
+	const struct rtmsg m = {v4 ? AF_INET : AF_INET6,
+				bits,
+				0,
+				0,
+				TABLE_LOCAL,
+				RTPROT_KERNEL,
+				!v4		    ? 0
+				: type == RTN_LOCAL ? SCOPE_HOST
+						    : SCOPE_LINK,
+				type,
+				0};
 
 	nl_begin(r, RTM_NEWROUTE, flags, &m, sizeof(m));
 	put_u32(r, RTA_TABLE, TABLE_LOCAL);
@@ -198,7 +221,8 @@ int rtnl_request(const struct nlmsghdr *h, struct nl_reply *r)
 		return 0;
 	if ((h->type & 3) != 2) /* not a question */
 		return capable(CAP_NET_ADMIN) ? -EOPNOTSUPP : -EPERM;
-	if ((h->flags & NLM_F_DUMP) == NLM_F_DUMP || (h->flags & NLM_F_DUMP && h->type != RTM_GETLINK && h->type != RTM_GETROUTE)) {
+	if ((h->flags & NLM_F_DUMP) == NLM_F_DUMP ||
+	    (h->flags & NLM_F_DUMP && h->type != RTM_GETLINK && h->type != RTM_GETROUTE)) {
 		dump(h, *(const u8 *)(h + 1), r);
 		return 0;
 	}

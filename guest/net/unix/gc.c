@@ -15,14 +15,14 @@
 #include "net/unix/unix.h"
 
 #define GC_TRIGGER 4096u /* more than this in flight: look before adding, each time the number has doubled */
-#define GC_AT_ONCE 64u   /* more than this in flight: who closes a socket leaves the looking to a task of its own */
-#define GC_SHARE 20u     /* which does nothing else for this many times as long */
+#define GC_AT_ONCE 64u	 /* more than this in flight: who closes a socket leaves the looking to a task of its own */
+#define GC_SHARE 20u	 /* which does nothing else for this many times as long */
 
 static spinlock_t unix_gc_lock;
 static LIST_HEAD(flying); /* unix_gc_lock: sockets in flight */
 static u32 flying_count;  /* unix_gc_lock: references in flight */
 static struct mutex gc_mutex = MUTEX_INIT(gc_mutex);
-static bool gc_again; /* atomic: somebody came while a collection ran */
+static bool gc_again;		    /* atomic: somebody came while a collection ran */
 static u32 gc_trigger = GC_TRIGGER; /* a guess: no lock */
 static bool gc_wanted;
 static DEFINE_WAIT_QUEUE(gc_wait);

@@ -31,7 +31,9 @@ static void show_sock(struct seq *s, struct unix_sock *sk)
 	connected = sk->state == UNIX_CONNECTED || sk->peer;
 	seq_printf(s, "%016lx: %08x %08x %08x %04x %02x %5lu", 0ul, refcount_read(&sk->refs) - 1, 0,
 		   sk->state == UNIX_LISTEN ? SO_ACCEPTCON : 0, sk->type,
-		   sk->sock ? (connected ? SS_CONNECTED : SS_UNCONNECTED) : connected ? SS_CONNECTING : SS_DISCONNECTING,
+		   sk->sock    ? (connected ? SS_CONNECTED : SS_UNCONNECTED)
+		   : connected ? SS_CONNECTING
+			       : SS_DISCONNECTING,
 		   sk->sock && sk->sock->file ? sk->sock->file->inode->ino : 0ul);
 	spin_unlock(&sk->lock);
 	if (addr)

@@ -43,7 +43,7 @@ struct unix_sock *unix_new(u16 type)
 	mutex_init(&sk->bind_mutex);
 	sk->sndbuf = 212992;
 	sk->backlog = UNIX_DGRAM_QLEN;
-	sk->peer_ucred = (struct ucred){ 0, ~0u, ~0u };
+	sk->peer_ucred = (struct ucred){0, ~0u, ~0u};
 	spin_lock(&all_lock);
 	list_add_tail(&sk->all_link, &all_socks);
 	spin_unlock(&all_lock);
@@ -117,7 +117,7 @@ void unix_set_peer_cred(struct unix_sock *sk)
 	if (g)
 		refcount_inc(&g->refs);
 	sk->peer_groups = g;
-	sk->peer_ucred = (struct ucred){ task_tgid_nr(current), current->cred->euid, current->cred->egid };
+	sk->peer_ucred = (struct ucred){task_tgid_nr(current), current->cred->euid, current->cred->egid};
 	groups_put(old);
 }
 
@@ -228,7 +228,7 @@ void unix_close(struct unix_sock *sk, bool embryo)
 	unix_purge(sk);
 	if (sk->path.dentry)
 		path_put(&sk->path);
-	sk->path = (struct path){ 0 };
+	sk->path = (struct path){0};
 }
 
 void unix_release(struct socket *s)
@@ -332,7 +332,7 @@ static int bind_path(struct unix_sock *sk, struct unix_addr *a)
 	}
 	ret = vfs_mknod(parent.dentry->inode, d, mode, 0);
 	if (!ret) {
-		sk->path = (struct path){ parent.mnt, d };
+		sk->path = (struct path){parent.mnt, d};
 		path_get(&sk->path);
 		spin_lock(&table_lock);
 		d->inode->sock = sk;
@@ -348,7 +348,7 @@ static int bind_path(struct unix_sock *sk, struct unix_addr *a)
 int unix_autobind(struct unix_sock *sk)
 {
 	static u32 counter;
-	char name[8] = { 0 };
+	char name[8] = {0};
 	int ret = -EADDRINUSE;
 
 	mutex_lock(&sk->bind_mutex);
@@ -428,7 +428,7 @@ static struct unix_sock *find_path(const char *name)
 
 struct unix_sock *unix_find(const struct sockaddr_any *addr, u32 len, u16 type)
 {
-	char path[UNIX_PATH_MAX + 1] = { 0 };
+	char path[UNIX_PATH_MAX + 1] = {0};
 	struct unix_sock *sk = NULL;
 	struct unix_addr *a;
 
@@ -620,7 +620,7 @@ static int unix_create(struct socket *s)
 	return 0;
 }
 
-static struct sock_family unix_family = { .domain = AF_UNIX, .create = unix_create };
+static struct sock_family unix_family = {.domain = AF_UNIX, .create = unix_create};
 
 void unix_init(void)
 {

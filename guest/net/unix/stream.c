@@ -135,8 +135,8 @@ static struct unix_msg *next_connection(struct socket *s, bool nonblock)
 
 	for (;;) {
 		spin_lock(&sk->lock);
-		m = sk->state != UNIX_LISTEN ? ERR_PTR(-EINVAL) :
-					       list_first_entry_or_null(&sk->queue, struct unix_msg, link);
+		m = sk->state != UNIX_LISTEN ? ERR_PTR(-EINVAL)
+					     : list_first_entry_or_null(&sk->queue, struct unix_msg, link);
 		if (m && !IS_ERR(m))
 			unix_unqueue(sk, m);
 		else if (!m && (sk->shutdown & SHUT_RECV))
@@ -191,7 +191,8 @@ static int deliver(struct unix_sock *peer, struct unix_msg *m)
 }
 
 /* Sends some of m->it: bytes or -errno. */
-static ssize_t send_some(struct unix_sock *sk, struct unix_sock *peer, struct sock_msg *m, struct scm *scm, ktime_t deadline)
+static ssize_t send_some(struct unix_sock *sk, struct unix_sock *peer, struct sock_msg *m, struct scm *scm,
+			 ktime_t deadline)
 {
 	u32 most = MIN(STREAM_MAX, sk->sndbuf / 2);
 	u32 size = (u32)MIN(m->it.count, (size_t)most);
@@ -262,9 +263,9 @@ static ssize_t unix_stream_sendmsg(struct socket *s, struct sock_msg *m)
 struct recv_state {
 	ssize_t done;
 	bool started;
-	struct ucred cred;       /* of the first message */
+	struct ucred cred; /* of the first message */
 	struct scm_files *files;
-	u32 peek_skip;           /* MSG_PEEK: bytes of the queue already looked at */
+	u32 peek_skip; /* MSG_PEEK: bytes of the queue already looked at */
 };
 
 static bool same_cred(const struct ucred *a, const struct ucred *b)
@@ -387,7 +388,7 @@ static ssize_t recv_bytes(struct socket *s, struct sock_msg *m, struct recv_stat
 static ssize_t unix_stream_recvmsg(struct socket *s, struct sock_msg *m)
 {
 	struct unix_sock *sk = s->sk;
-	struct recv_state r = { 0 };
+	struct recv_state r = {0};
 	ssize_t ret;
 
 	if (READ_ONCE(sk->state) != UNIX_CONNECTED)

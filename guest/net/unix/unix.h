@@ -19,19 +19,19 @@
 #include <gk/task.h>
 
 #define UNIX_PATH_MAX 108u
-#define UNIX_ADDR_MIN 2u                     /* the family alone */
+#define UNIX_ADDR_MIN 2u /* the family alone */
 #define UNIX_ADDR_MAX (2u + UNIX_PATH_MAX)
-#define UNIX_DGRAM_QLEN 10u                  /* /proc/sys/net/unix/max_dgram_qlen */
+#define UNIX_DGRAM_QLEN 10u /* /proc/sys/net/unix/max_dgram_qlen */
 
 enum unix_state { UNIX_CLOSE, UNIX_LISTEN, UNIX_CONNECTED };
 
 /* A name, shared by a listener and what it accepts. */
 struct unix_addr {
 	refcount_t refs;
-	u32 len;                  /* of the whole address */
+	u32 len; /* of the whole address */
 	u32 hash;
-	struct unix_sock *owner;  /* table_lock: who bound it; NULL when gone */
-	struct list_head link;    /* table_lock: abstract names */
+	struct unix_sock *owner; /* table_lock: who bound it; NULL when gone */
+	struct list_head link;	 /* table_lock: abstract names */
 	struct {
 		u16 family;
 		char path[UNIX_PATH_MAX + 1]; /* NUL-terminated */
@@ -42,11 +42,11 @@ struct unix_msg {
 	struct list_head link;
 	struct unix_sock *sender; /* reference: who pays */
 	struct unix_sock *embryo; /* reference: a connection to be accepted; no data */
-	struct unix_addr *from;   /* reference, or NULL */
+	struct unix_addr *from;	  /* reference, or NULL */
 	struct scm_files *files;  /* owned, or NULL */
 	struct ucred cred;
-	u32 charge;               /* of the sender's buffer */
-	u32 len, off;             /* data: off bytes are consumed */
+	u32 charge;   /* of the sender's buffer */
+	u32 len, off; /* data: off bytes are consumed */
 	char data[];
 };
 
@@ -54,34 +54,34 @@ struct unix_sock {
 	refcount_t refs;
 	u16 type;
 	spinlock_t lock;
-	enum unix_state state;    /* lock */
-	bool dead;                /* lock: its file is closed */
-	struct socket *sock;      /* NULL for an embryo and when dead; changed under lock */
-	struct unix_sock *peer;   /* lock; reference */
-	u32 shutdown;             /* lock: SHUT_* */
-	s32 error;                /* atomic: SO_ERROR */
-	struct list_head queue;   /* lock: unix_msg */
-	u32 qlen;                 /* lock */
-	u32 backlog;              /* lock */
+	enum unix_state state;	/* lock */
+	bool dead;		/* lock: its file is closed */
+	struct socket *sock;	/* NULL for an embryo and when dead; changed under lock */
+	struct unix_sock *peer; /* lock; reference */
+	u32 shutdown;		/* lock: SHUT_* */
+	s32 error;		/* atomic: SO_ERROR */
+	struct list_head queue; /* lock: unix_msg */
+	u32 qlen;		/* lock */
+	u32 backlog;		/* lock */
 	u32 sndbuf;
-	u32 wmem;                 /* atomic: bytes of ours that are not read yet */
+	u32 wmem; /* atomic: bytes of ours that are not read yet */
 	bool passcred;
 	struct wait_queue rd_wait, wr_wait; /* data, connections, ends; room for what we send */
-	struct wait_queue peer_wait;        /* those who want to send to us or connect: room in our queue */
+	struct wait_queue peer_wait;	    /* those who want to send to us or connect: room in our queue */
 	struct fasync_list fasync;
 	struct unix_sock *relay_peer; /* lock; reference: whose peer_wait our relay hangs on */
 	struct wait_entry relay;      /* wakes our wr_wait when that peer has room again */
 	struct mutex recv_mutex, bind_mutex;
-	struct unix_addr *addr;   /* bind_mutex to set, once; reference */
-	struct path path;         /* likewise: bound in a file system */
-	struct ucred peer_ucred;  /* SO_PEERCRED; set before others can see it */
+	struct unix_addr *addr;	 /* bind_mutex to set, once; reference */
+	struct path path;	 /* likewise: bound in a file system */
+	struct ucred peer_ucred; /* SO_PEERCRED; set before others can see it */
 	struct group_info *peer_groups;
 
 	/* garbage collection: unix_gc_lock */
-	u32 inflight;             /* how often our file is in messages */
+	u32 inflight; /* how often our file is in messages */
 	u32 gc_refs;
 	bool gc_candidate;
-	struct list_head gc_link; /* of all in flight */
+	struct list_head gc_link;  /* of all in flight */
 	struct list_head all_link; /* all_lock: /proc/net/unix */
 };
 

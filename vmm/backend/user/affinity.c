@@ -131,8 +131,7 @@ uint64_t affinity_round(struct user_backend *ub, uint64_t now_ns)
 		return a->last_ns + ROUND_NS;
 	used = cpu_time_ns(ub);
 	for (unsigned int v = 0; v < ub->vm->ncpus; v++) {
-		uint64_t s = slept(ub, v), asleep = (uint64_t)((double)(s - a->slept[v]) * 1e6 / ub->tsc_khz),
-			 awake;
+		uint64_t s = slept(ub, v), asleep = (uint64_t)((double)(s - a->slept[v]) * 1e6 / ub->tsc_khz), awake;
 
 		a->slept[v] = s;
 		awake = asleep < wall ? wall - asleep : 0;

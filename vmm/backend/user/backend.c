@@ -408,10 +408,11 @@ static void user_describe(const struct vm *vm, char *text, size_t size)
 		halts += __atomic_load_n(&vc->halts, __ATOMIC_RELAXED);
 	}
 	snprintf(text, size,
-		 "user backend: %llu trapped system calls, %llu page faults, %llu events for the guest, %llu kicks, %llu "
+		 "user backend: %llu trapped system calls, %llu page faults, %llu events for the guest, %llu kicks, "
+		 "%llu "
 		 "hand-overs, %llu halts",
-		 (unsigned long long)traps, (unsigned long long)faults, (unsigned long long)events, (unsigned long long)kicks,
-		 (unsigned long long)handovers, (unsigned long long)halts);
+		 (unsigned long long)traps, (unsigned long long)faults, (unsigned long long)events,
+		 (unsigned long long)kicks, (unsigned long long)handovers, (unsigned long long)halts);
 }
 
 const struct backend backend_user = {

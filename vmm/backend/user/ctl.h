@@ -231,7 +231,7 @@ struct ctl {
 	uint32_t space_lock __attribute__((aligned(64))); /* mutex: binding and releasing */
 	uint32_t blank_seq;				  /* futex: a space became blank */
 	uint32_t blank_waiters;
-	uint32_t refused;	 /* the host gave no process or thread lately: idle spaces are taken, not waited for */
+	uint32_t refused; /* the host gave no process or thread lately: idle spaces are taken, not waited for */
 	uint64_t use_count;
 	uint64_t blank[CTL_MAX_SPACES / 64]; /* a bit for each space in SPACE_BLANK; who clears it has it */
 	uint32_t forever;		     /* always 0: a place to sleep for good */

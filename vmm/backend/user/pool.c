@@ -183,7 +183,8 @@ static void describe_end(int wait_status, char *text, size_t size)
 	const int sig = WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0;
 
 	if (sig == SIGKILL)
-		snprintf(text, size, "was killed by signal 9: by hand, or the host is short of memory (or a ulimit -t)");
+		snprintf(text, size,
+			 "was killed by signal 9: by hand, or the host is short of memory (or a ulimit -t)");
 	else if (sig)
 		snprintf(text, size, "was killed by signal %d (%s)", sig,
 			 sig == SIGSYS ? "a host call off the list" : strsignal(sig));
