@@ -556,9 +556,14 @@ void sched_yield_cpu(void)
 		schedule();
 }
 
+/*
+ * Long work in the kernel has no other way to give way: the timers of those who wait are armed here, too, since nobody may have
+ * left the kernel after they were started.
+ */
 void cond_resched(void)
 {
 	poll_pending();
+	timers_arm();
 	if (need_resched())
 		schedule();
 }

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Scheduling policies and parameters, personality, and restartable sequences as the C library has set them up. */
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/resource.h>
 #include <sys/rseq.h>
 #include <sys/select.h>
+#include <sys/sendfile.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -133,6 +136,46 @@ static void priorities(void)
 	CHECK_ERR(setpriority(77, 0, 0), EINVAL);
 }
 
+/* One who sleeps on the CPU of one who is in a long system call wakes up before that is over. */
+static void long_call(void)
+{
+	void *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	volatile int *state = shared;
+	int in = (int)CHECK_OK(memfd_create("long", 0)), out = (int)CHECK_OK(open("/dev/null", O_WRONLY));
+	bool meanwhile = false;
+	cpu_set_t one, all;
+	pid_t pid;
+
+	CHECK(shared != MAP_FAILED);
+	CHECK_OK(ftruncate(in, 1l << 31));
+	CHECK_OK(sched_getaffinity(0, sizeof(all), &all));
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	CHECK_OK(sched_setaffinity(0, sizeof(one), &one));
+	for (int try = 0; try < 10 && !meanwhile; try++) {
+		CHECK_OK(lseek(in, 0, SEEK_SET));
+		*state = 0;
+		pid = (pid_t)CHECK_OK(fork());
+		if (!pid) {
+			*state = 1;
+			if (sendfile(out, in, NULL, 0x7ffff000l) < 0)
+				_exit(1);
+			*state = 2;
+			_exit(0);
+		}
+		while (*state == 0)
+			sched_yield();
+		usleep(8000);
+		meanwhile = *state == 1;
+		CHECK_EQ(wait_for(pid), 0);
+	}
+	CHECK(meanwhile);
+	CHECK_OK(sched_setaffinity(0, sizeof(all), &all));
+	close(in);
+	close(out);
+	munmap(shared, 4096);
+}
+
 int main(void)
 {
 	int before = personality(0xffffffff);
@@ -151,6 +194,7 @@ int main(void)
 	CHECK_EQ(select(0, NULL, NULL, NULL, &wait), 0);
 	CHECK(wait.tv_usec == 0);
 	rt_hog();
+	long_call();
 	params();
 	affinity();
 	rseq();
