@@ -53,7 +53,7 @@ is "umask" "$(umask 027; run -- sh -c umask)" 0027
 run --debug -- dd if=/dev/zero of=/dev/null bs=1 count=5000 status=none || fail "dd"
 all=$(sed -n 's/.* \([0-9]*\) system calls$/\1/p' err); trapped=$(sed -n 's/.* \([0-9]*\) trapped system calls.*/\1/p' err)
 [ "$all" -ge 10000 ] && [ "$all" -lt 20000 ] && [ "$trapped" -lt 1000 ] || fail "counts: $(cat err)"
-run --debug -- "$BUILD/tests/sys/direct_sites" 1000 || fail "direct_sites: $(cat err)"
+run --debug --bind "$BUILD" -- "$BUILD/tests/sys/direct_sites" 1000 || fail "direct_sites: $(cat err)"
 trapped=$(sed -n 's/.* \([0-9]*\) trapped system calls.*/\1/p' err)
 [ "$trapped" -lt 1000 ] || fail "patched sites trap: $(cat err)"
 

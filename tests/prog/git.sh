@@ -20,6 +20,6 @@ git push -q origin br 2>&1; git -C ../r branch | wc -l; git repack -adq; git pru
 
 if git -C "$ROOT" -c safe.directory='*' rev-parse -q --verify HEAD >/dev/null 2>&1; then
 	export GIT_CONFIG_COUNT=4 GIT_CONFIG_KEY_3=safe.directory GIT_CONFIG_VALUE_3='*'
-	both "this repository" 'git clone -q --no-local --single-branch "$ROOT" u 2>&1 && cd u && git fsck --full && git gc -q && git rev-list --objects HEAD | sort | md5sum; git status --short | wc -l; git log --stat -n 20 --format=%H | md5sum; git ls-files -s | md5sum; git diff --stat HEAD~1 2>/dev/null | tail -n 1'
+	BIND="--bind $ROOT" both "this repository" 'git clone -q --no-local --single-branch "$ROOT" u 2>&1 && cd u && git fsck --full && git gc -q && git rev-list --objects HEAD | sort | md5sum; git status --short | wc -l; git log --stat -n 20 --format=%H | md5sum; git ls-files -s | md5sum; git diff --stat HEAD~1 2>/dev/null | tail -n 1'
 fi
 finish

@@ -13,7 +13,7 @@ both() {
 	want_status=$?
 	for cpus in ${CPUS:-1 2}; do
 		rm -rf work && mkdir work
-		got=$(cd work && timeout 120 "$UMBRA" do --cpus $cpus -- bash -c "$script" 2>&1 </dev/null)
+		got=$(cd work && timeout 120 "$UMBRA" do --cpus $cpus ${BIND:-} -- bash -c "$script" 2>&1 </dev/null)
 		status=$?
 		[ -z "${VERBOSE-}" ] || echo "$name, --cpus $cpus: $SECONDS s so far"
 		if [ "$status" != "$want_status" ] || [ "$got" != "$want" ]; then

@@ -5,6 +5,8 @@
  * FULL: as Linux; a test in tests/sys names it. PARTIAL: the sentence says what is missing. NONE: ENOSYS, logged once.
  * A FULL or PARTIAL call is the function sys_NAME(), defined with SYSCALLn() in the file of its family.
  */
+/* A line each: scripts read them. */
+/* clang-format off */
 SYSCALL(0, read, FULL, "")
 SYSCALL(1, write, FULL, "")
 SYSCALL(2, open, FULL, "")
@@ -21,8 +23,7 @@ SYSCALL(12, brk, FULL, "")
 SYSCALL(13, rt_sigaction, FULL, "")
 SYSCALL(14, rt_sigprocmask, FULL, "")
 SYSCALL(15, rt_sigreturn, FULL, "")
-SYSCALL(16, ioctl, PARTIAL,
-	"the commands of terminals, pipes, sockets, random and files in general; no FIEMAP, FICLONE or file flags")
+SYSCALL(16, ioctl, PARTIAL, "the commands of terminals, pipes, sockets, random and files in general; no FIEMAP, FICLONE or file flags")
 SYSCALL(17, pread64, FULL, "")
 SYSCALL(18, pwrite64, FULL, "")
 SYSCALL(19, readv, FULL, "")
@@ -34,8 +35,7 @@ SYSCALL(24, sched_yield, FULL, "")
 SYSCALL(25, mremap, FULL, "")
 SYSCALL(26, msync, FULL, "")
 SYSCALL(27, mincore, FULL, "")
-SYSCALL(28, madvise, PARTIAL,
-	"Huge pages, merging and reclaim order are accepted without effect; MADV_FREE frees at once.")
+SYSCALL(28, madvise, PARTIAL, "Huge pages, merging and reclaim order are accepted without effect; MADV_FREE frees at once.")
 SYSCALL(29, shmget, FULL, "")
 SYSCALL(30, shmat, FULL, "")
 SYSCALL(31, shmctl, FULL, "")
@@ -108,8 +108,7 @@ SYSCALL(97, getrlimit, FULL, "")
 SYSCALL(98, getrusage, FULL, "")
 SYSCALL(99, sysinfo, FULL, "")
 SYSCALL(100, times, FULL, "")
-SYSCALL(101, ptrace, PARTIAL,
-	"tracing belongs to a process, not to one thread of it; no hardware breakpoints, no PTRACE_SYSEMU_SINGLESTEP")
+SYSCALL(101, ptrace, PARTIAL, "tracing belongs to a process, not to one thread of it; no hardware breakpoints, no PTRACE_SYSEMU_SINGLESTEP")
 SYSCALL(102, getuid, FULL, "")
 SYSCALL(103, syslog, PARTIAL, "SYSLOG_ACTION_READ never waits; there is no /dev/kmsg")
 SYSCALL(104, getgid, FULL, "")
@@ -165,9 +164,7 @@ SYSCALL(153, vhangup, FULL, "")
 SYSCALL(154, modify_ldt, NONE, "")
 SYSCALL(155, pivot_root, FULL, "")
 SYSCALL(156, _sysctl, NONE, "")
-SYSCALL(157, prctl, PARTIAL,
-	"no speculation control, core scheduling, machine-check policy; names of anonymous memory are not kept; "
-	"PR_SET_MM one field at a time")
+SYSCALL(157, prctl, PARTIAL, "no speculation control, core scheduling, machine-check policy; names of anonymous memory are not kept; PR_SET_MM one field at a time")
 SYSCALL(158, arch_prctl, FULL, "")
 SYSCALL(159, adjtimex, PARTIAL, "only to read; the host's state of synchronisation is not known")
 SYSCALL(160, setrlimit, FULL, "")
@@ -175,9 +172,7 @@ SYSCALL(161, chroot, FULL, "")
 SYSCALL(162, sync, FULL, "")
 SYSCALL(163, acct, PARTIAL, "always EPERM")
 SYSCALL(164, settimeofday, PARTIAL, "EPERM: the clock is the host's")
-SYSCALL(165, mount, PARTIAL,
-	"tmpfs, proc, sysfs, devtmpfs, devpts, overlay of exports; bind, move and remount; no propagation, one tree of "
-	"mounts for all")
+SYSCALL(165, mount, PARTIAL, "tmpfs, proc, sysfs, devtmpfs, devpts, overlay of exports; bind, move and remount; no propagation, one tree of mounts for all")
 SYSCALL(166, umount2, FULL, "")
 SYSCALL(167, swapon, PARTIAL, "always EPERM")
 SYSCALL(168, swapoff, PARTIAL, "always EPERM")
@@ -320,8 +315,7 @@ SYSCALL(304, open_by_handle_at, NONE, "")
 SYSCALL(305, clock_adjtime, PARTIAL, "only to read; the host's state of synchronisation is not known")
 SYSCALL(306, syncfs, FULL, "")
 SYSCALL(307, sendmmsg, FULL, "")
-SYSCALL(308, setns, PARTIAL,
-	"There is one namespace of each kind: to enter it changes root and directory for mounts, else nothing.")
+SYSCALL(308, setns, PARTIAL, "There is one namespace of each kind: to enter it changes root and directory for mounts, else nothing.")
 SYSCALL(309, getcpu, FULL, "")
 SYSCALL(310, process_vm_readv, FULL, "")
 SYSCALL(311, process_vm_writev, FULL, "")
