@@ -13,6 +13,7 @@ before=$(state)
 
 # attack STATUSES NAME SEED: one life
 attack() {
+	chmod 755 play # the guest may change its mode
 	(cd play && timeout -s KILL 60 "$UMBRA" do --cpus 2 --memory 64M --hide "$TMP/outside" --kernel "$guest" --debug \
 		--env "attack=$2" --env "seed=$3" --env seconds=1 -- x) >out 2>err
 	status=$?

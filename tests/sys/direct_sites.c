@@ -68,6 +68,8 @@ static void shapes(void)
 		CHECK_EQ(call(site_join, 1, 0, 0, 0), getppid());
 		CHECK_EQ(call(site_border, 0, 0, 0, 0), getpid());
 	}
+	close(fds[0]);
+	close(fds[1]);
 }
 
 /* Text as data: a private writable copy of our own page must hold the original bytes. */
