@@ -443,6 +443,17 @@ static void unspec(void)
 	d = CHECK_OK(accept(l, NULL, NULL));
 	CHECK_EQ(write(c, "again", 5), 5);
 	CHECK_EQ(read(d, got, 10), 5);
+
+	/* An end of the former connection goes, with bytes that nobody read: nothing to do with the next one. */
+	CHECK_EQ(write(c, "left", 4), 4);
+	wait_events(d, POLLIN);
+	CHECK_OK(connect(c, &(struct sockaddr){.sa_family = AF_UNSPEC}, sizeof(struct sockaddr)));
+	wait_events(d, POLLIN | POLLERR);
+	CHECK_OK(connect(c, &a.any, len));
+	close(d);
+	d = CHECK_OK(accept(l, NULL, NULL));
+	CHECK_EQ(write(c, "on", 2), 2);
+	CHECK_EQ(read(d, got, 10), 2);
 	close(c);
 	close(d);
 	close(l);

@@ -191,6 +191,7 @@ static void start_connect(struct inet_sock *sk)
 
 	spin_lock(&tcp_lock);
 	sk->phase = PHASE_CONNECTING;
+	sk->error = 0; /* what a former connection left */
 	sk->shutdown = 0;
 	sk->fin = false;
 	l = inet_find(SOCK_STREAM, &sk->remote, &sk->local);
@@ -476,10 +477,13 @@ static void close_connected(struct inet_sock *sk, bool abort)
 
 	sk->dead = true;
 	smp_mb(); /* pairs with send_some(): either we see the last bytes, or their sender sees that we are gone */
-	if (abort || (sk->rx && byte_ring_used(&sk->rx->ring)))
-		reset(peer, ECONNRESET);
-	else
-		send_fin(sk);
+	/* When the connection was reset before, the peer may be in another one by now. */
+	if (sk->state != TCP_CLOSE) {
+		if (abort || (sk->rx && byte_ring_used(&sk->rx->ring)))
+			reset(peer, ECONNRESET);
+		else
+			send_fin(sk);
+	}
 	done(sk);
 	wake_up_all(&peer->wr_wait); /* who waits for room */
 }
@@ -505,15 +509,15 @@ static void abort_children(struct inet_sock *l)
 		spin_lock(&tcp_lock);
 		sk = list_first_entry_or_null(&l->pending, struct inet_sock, queue_link);
 		if (sk) {
+			list_del(&sk->queue_link);
 			refuse(sk);
 			inet_wake_all(sk);
 		} else {
 			sk = list_first_entry_or_null(&l->accept_queue, struct inet_sock, queue_link);
-			if (sk)
+			if (sk) {
+				list_del(&sk->queue_link);
 				close_connected(sk, true);
-		}
-		if (sk) {
-			list_del(&sk->queue_link);
+			}
 		}
 		spin_unlock(&tcp_lock);
 		if (!sk)
