@@ -16,6 +16,7 @@
 #include "internal.h"
 
 #define TMPFS_TYPE 0x01021994
+#define TABLE_ROOM 4096 /* descriptors: 32 kB of the host kernel's memory */
 
 /*
  * File system types with ordinary files in them (statfs.f_type). Everything else is refused: on proc, sysfs, cgroup,
@@ -110,6 +111,19 @@ static void raise_descriptor_limit(struct fs *fs)
 	fs->max_lock_files = have / 8 < 4096 ? (unsigned int)(have / 8) : 4096;
 }
 
+/*
+ * Has the kernel enlarge the table of descriptors now, when no other thread shares it. Later, whoever needs more room waits for
+ * an RCU grace period, some 10 ms; first at the 65th descriptor, while the first program starts.
+ */
+static void enlarge_descriptor_table(const struct fs *fs)
+{
+	const unsigned int most = fs->max_path_fds + fs->max_handles;
+	const int fd = fcntl(fs->proc_fd, F_DUPFD_CLOEXEC, (int)(most < TABLE_ROOM ? most : TABLE_ROOM) - 1);
+
+	if (fd >= 0)
+		close(fd);
+}
+
 int fs_new(struct fs **out, struct vm *vm)
 {
 	struct fs *fs = calloc(1, sizeof(*fs));
@@ -140,6 +154,7 @@ int fs_new(struct fs **out, struct vm *vm)
 		fs_free(fs);
 		return r;
 	}
+	enlarge_descriptor_table(fs);
 	*out = fs;
 	return 0;
 }
