@@ -261,6 +261,7 @@ static void clock_set_ready(void *ctx, uint32_t events)
 static void guest_exited(void *ctx, int wait_status)
 {
 	struct vmm *v = ctx;
+
 	vm_end(&v->vm, control_exit_status(wait_status), NULL);
 }
 
