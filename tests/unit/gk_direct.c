@@ -116,8 +116,7 @@ static const struct code codes[] = {
 	{"no number", CODE(0x48, 0x89, 0xd8, 0x90, 0x90, 0x90, SYSCALL)},
 	{"the C library's syscall()", CODE(0x90, 0x4c, 0x8b, 0x4c, 0x24, 0x08, SYSCALL), .lead = 5},
 	{"read(), with room behind",
-	 CODE(XOR, SYSCALL, CMP, MOVES, 0xc3, 0x0f, 0x1f, 0x80, 0, 0, 0, 0, 0x0f, 0x1f, 0x44, 0, 0),
-	 .lead = 2,
+	 CODE(XOR, SYSCALL, CMP, MOVES, 0xc3, 0x0f, 0x1f, 0x80, 0, 0, 0, 0, 0x0f, 0x1f, 0x44, 0, 0), .lead = 2,
 	 .pad = 20},
 	{"read(), with room that ends early", CODE(XOR, SYSCALL, CMP, MOVES, 0xc3, 0x0f, 0x1f, 0x80, 0, 0, 0, 0, 0xf4)},
 	{"read(), with code behind", CODE(XOR, SYSCALL, CMP, 0xc3, MOVES, MOVES)},
@@ -187,8 +186,9 @@ static void sees_the_next_page(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(finds_every_syscall), cmocka_unit_test(finds_every_branch),  cmocka_unit_test(knows_sites),
-		cmocka_unit_test(respects_branches),   cmocka_unit_test(sees_the_next_page),
+		cmocka_unit_test(finds_every_syscall), cmocka_unit_test(finds_every_branch),
+		cmocka_unit_test(knows_sites),	       cmocka_unit_test(respects_branches),
+		cmocka_unit_test(sees_the_next_page),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -283,16 +283,39 @@ static void test_links(void **state)
 	list_is("/o", ". .. d empty l ");
 }
 
+/* The names of files that are never copied up are counted just as well, and for as long. */
+static void test_lower_links(void **state)
+{
+	struct kstat st;
+	struct file *f;
+	int fd;
+
+	assert_int_equal(k_unlink("/o/f"), 0);
+	shim_shrink();
+	assert_int_equal(stat_of("/o/f2").nlink, 1);
+	shim_shrink();
+	fd = k_open("/o/f2", O_RDONLY, 0);
+	assert_int_equal(k_unlink("/o/f2"), 0);
+	f = fd_get(fd);
+	assert_int_equal(vfs_getattr(&f->path, &st, 0x7ff /* STATX_BASIC_STATS */), 0);
+	assert_int_equal(st.nlink, 0);
+	file_put(f);
+	assert_int_equal(k_close(fd), 0);
+}
+
 /* ---- against a tmpfs ---- */
 
 #define STEPS 3000
+#define ROUNDS 12
 
 static const char *const dirs[] = {"", "/d", "/d/e", "/empty", "/n"};
 static const char *const names[] = {"f", "f2", "g", "h", "d", "e", "empty", "n"};
 
 static void random_name(char *out)
 {
-	sprintf(out, "%s/%s", dirs[shim_random(ARRAY_SIZE(dirs))], names[shim_random(ARRAY_SIZE(names))]);
+	const char *dir = dirs[shim_random(ARRAY_SIZE(dirs))];
+
+	sprintf(out, "%s/%s", dir, names[shim_random(ARRAY_SIZE(names))]);
 }
 
 static int append(const char *name, const char *text)
@@ -378,7 +401,7 @@ static void same_tree(const char *a, const char *b, u32 depth)
 	}
 }
 
-static void test_model(void **state)
+static void follow_model(u32 round)
 {
 	char a[32], b[32];
 
@@ -391,7 +414,7 @@ static void test_model(void **state)
 	assert_int_equal(k_symlink("d/g", "/model/l"), 0);
 	assert_int_equal(k_chmod("/model/d/g", 0600), 0);
 	for (u32 i = 0; i < STEPS; i++) {
-		const u32 op = shim_random(10), seed = i * 99991;
+		const u32 op = shim_random(10), seed = i * 99991 + round;
 		int want, got;
 
 		random_name(a);
@@ -409,6 +432,15 @@ static void test_model(void **state)
 	}
 	same_tree("/o", "/model", 0);
 	assert_int_equal(k_umount("/model", 0), 0);
+}
+
+static void test_model(void **state)
+{
+	for (u32 round = 0; round < ROUNDS; round++) {
+		follow_model(round);
+		umount_both();
+		mount_both();
+	}
 }
 
 /* ---- several tasks ---- */
@@ -562,15 +594,11 @@ static int setup(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		OVERLAY_TEST(test_copy_up),
-		OVERLAY_TEST(test_truncate),
-		OVERLAY_TEST(test_whiteouts),
-		OVERLAY_TEST(test_rename),
-		OVERLAY_TEST(test_links),
-		OVERLAY_TEST(test_model),
-		OVERLAY_TEST(test_concurrent_copy_up),
-		OVERLAY_TEST(test_churn),
-		OVERLAY_TEST(test_no_memory),
+		OVERLAY_TEST(test_copy_up),   OVERLAY_TEST(test_truncate),
+		OVERLAY_TEST(test_whiteouts), OVERLAY_TEST(test_rename),
+		OVERLAY_TEST(test_links),     OVERLAY_TEST(test_lower_links),
+		OVERLAY_TEST(test_model),     OVERLAY_TEST(test_concurrent_copy_up),
+		OVERLAY_TEST(test_churn),     OVERLAY_TEST(test_no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);

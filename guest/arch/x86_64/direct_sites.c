@@ -197,8 +197,7 @@ static bool short_branch_into(const u8 *text, u32 from, u32 to)
 	const u32 end = MIN(to + 128, (u32)PAGE_SIZE - 1);
 
 	for (u32 i = MAX(from, 129u) - 129; i < end; i++) {
-		if (((text[i] & 0xf0) == 0x70 || text[i] == 0xeb) &&
-		    between(i + 2 + (u32)(s8)text[i + 1], from, to))
+		if (((text[i] & 0xf0) == 0x70 || text[i] == 0xeb) && between(i + 2 + (u32)(s8)text[i + 1], from, to))
 			return true;
 	}
 	return false;

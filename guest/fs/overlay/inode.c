@@ -56,6 +56,7 @@ static struct inode *new_inode(struct super *sb, struct dentry *upper, struct de
 		return ERR_PTR(-ENOMEM);
 	}
 	mutex_init(&oi->copy_lock);
+	list_init(&oi->fewer_link);
 	oi->inode = i;
 	oi->key = key;
 	oi->upper = upper ? dget(upper) : NULL;
@@ -194,8 +195,8 @@ int ovl_getattr(const struct path *p, struct kstat *st, u32 mask)
 	st->dev = i->sb->dev;
 	st->ino = i->ino;
 	st->mnt_id = mnt_id;
-	/* What was copied up has the links it had in the lower layer; a merged directory does not count its own. */
-	if (ovl_upper(i) && ovl_i(i)->lower)
+	/* What was copied up has the links it had in the lower layer, less those removed; a merged directory does not count its own. */
+	if ((ovl_upper(i) && ovl_i(i)->lower) || READ_ONCE(ovl_i(i)->own_nlink))
 		st->nlink = i->nlink;
 	ovl_copy_attr(i);
 	return 0;

@@ -19,7 +19,8 @@ struct ovl_super { /* sb->private */
 	spinlock_t origin_lock;
 	struct rb_root origins; /* origin_lock: by upper_ino */
 	spinlock_t inodes_lock;
-	struct rb_root inodes; /* inodes_lock: files by the address of the inode they came from */
+	struct rb_root inodes;	      /* inodes_lock: files by the address of the inode they came from */
+	struct list_head fewer_links; /* names_lock: inodes of lower files that lost names; a reference each */
 };
 
 struct ovl_inode { /* inode->private */
@@ -30,6 +31,8 @@ struct ovl_inode { /* inode->private */
 	struct dentry *upper; /* set once, under copy_lock; reference. May have lost its name. */
 	struct dentry *lower; /* immutable; reference */
 	bool upper_data;      /* set once, under copy_lock: the content is upper's */
+	bool own_nlink; /* set once, under names_lock: names went, so that inode->nlink counts, not the lower layer's */
+	struct list_head fewer_link; /* names_lock: in os->fewer_links, or empty */
 };
 
 #define OVL_UPPER_BIT (1ull << 56)
@@ -109,6 +112,8 @@ int ovl_origin_add(struct super *sb, const struct inode *upper, u64 ino, struct 
 bool ovl_origin_get(struct super *sb, u64 upper_ino, struct dentry **lower, struct inode **inode, u64 *ino);
 /* @upper is going away. */
 void ovl_origin_del(struct super *sb, u64 upper_ino);
+/* The count of links of @oi need not be kept any longer. names_lock held, or nobody else is there. */
+void ovl_forget_links(struct ovl_inode *oi);
 
 /* inode.c */
 extern const struct dentry_ops ovl_dentry_ops;

@@ -53,16 +53,27 @@ static int lower_has(const struct inode *dir, const struct dentry *d)
 	return has;
 }
 
-/* The file has lost a name. */
+/*
+ * The file has lost a name. While it has others the count must outlive its inode's time in memory: of what was copied up its
+ * origin sees to that, a lower file waits in a list. names_lock held.
+ */
 static void drop_link(struct inode *i)
 {
+	struct ovl_inode *oi = ovl_i(i);
 	struct dentry *u = ovl_upper(i);
 
 	if (i->nlink)
 		inode_set_nlink(i, i->nlink - 1);
 	i->ctime = current_time();
-	if (!i->nlink && u)
-		ovl_origin_del(i->sb, u->inode->ino);
+	WRITE_ONCE(oi->own_nlink, true);
+	if (i->nlink && !u && list_empty(&oi->fewer_link)) {
+		inode_get(i);
+		list_add(&oi->fewer_link, &ovl_sb(i->sb)->fewer_links);
+	} else if (!i->nlink) {
+		if (u)
+			ovl_origin_del(i->sb, u->inode->ino);
+		ovl_forget_links(oi);
+	}
 }
 
 /* Whiteouts are all that an empty merged directory has in the upper layer. @dir locked. */

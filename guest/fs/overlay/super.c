@@ -91,6 +91,14 @@ void ovl_origin_del(struct super *sb, u64 upper_ino)
 		free_origin(o);
 }
 
+void ovl_forget_links(struct ovl_inode *oi)
+{
+	if (list_empty(&oi->fewer_link))
+		return;
+	list_del(&oi->fewer_link);
+	inode_put(oi->inode);
+}
+
 /* ---- super block ---- */
 
 /*
@@ -117,6 +125,8 @@ static void ovl_kill(struct super *sb)
 	struct ovl_super *os = ovl_sb(sb);
 	struct rb_node *n;
 
+	while (!list_empty(&os->fewer_links))
+		ovl_forget_links(list_first_entry(&os->fewer_links, struct ovl_inode, fewer_link));
 	while ((n = rb_first(&os->origins))) {
 		rb_erase(n, &os->origins);
 		free_origin(rb_entry(n, struct ovl_origin, node));
@@ -207,6 +217,7 @@ static struct super *ovl_mount(struct fs_type *type, u32 flags, const char *sour
 		return ERR_PTR(os ? -EINVAL : -ENOMEM);
 	}
 	mutex_init(&os->names_lock);
+	list_init(&os->fewer_links);
 	err = open_layers(os, source, data);
 	sb = err ? NULL : super_new(type, &ovl_super_ops, OVERLAY_MAGIC);
 	if (!sb) {
