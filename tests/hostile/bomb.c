@@ -39,6 +39,7 @@ static int heap(void)
 		if (!p)
 			return 1;
 		memset(p, 1, CHUNK);
+		__asm__ volatile("" : : "r"(p) : "memory"); /* somebody might read it */
 	}
 }
 

@@ -118,7 +118,7 @@ static void test_syscalls(void)
 
 static void one_call(void)
 {
-	syscall(SYS_kill, 0, 0, 33, 44, 55, 66);
+	syscall(SYS_kill, 0, 0, 33l, 44l, 55l, 66l);
 	_exit(0);
 }
 

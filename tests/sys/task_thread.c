@@ -110,6 +110,8 @@ struct fp_pattern {
 static int registers_kept(uint32_t seed, int use_syscall)
 {
 	struct fp_pattern in, out;
+	register uint64_t sys __asm__("r8") =
+		(uint64_t)use_syscall; /* as the others below: none that the program changes */
 	uint64_t gpr_ok, flags;
 
 	for (int i = 0; i < 16; i++)
@@ -117,7 +119,8 @@ static int registers_kept(uint32_t seed, int use_syscall)
 			in.xmm[i][j] = seed * 1000003u + (uint32_t)(i * 4 + j);
 	in.mxcsr = 0x1f80 | ((seed & 3) << 13);
 	in.fcw = (uint16_t)(0x37f & ~0xc00) | (uint16_t)((seed & 3) << 10);
-	__asm__ volatile("pushq %%rbx; pushq %%rbp; pushq %%r12; pushq %%r13\n\t"
+	__asm__ volatile("leaq -128(%%rsp), %%rsp\n\t" /* the red zone is the compiler's */
+			 "pushq %%rbx; pushq %%rbp; pushq %%r12; pushq %%r13\n\t"
 			 "ldmxcsr 256(%[in])\n\t"
 			 "fldcw 260(%[in])\n\t"
 			 "fld1; fldpi\n\t"
@@ -127,7 +130,7 @@ static int registers_kept(uint32_t seed, int use_syscall)
 			 "movaps 240(%[in]), %%xmm15\n\t"
 			 "movl %[seed], %%ebp; movq %%rbp, %%r12; notq %%r12; leaq 7(%%rbp), %%r13\n\t"
 			 "movl $200000, %%ebx\n\t"
-			 "testl %[sys], %[sys]; jz 2f\n\t"
+			 "testq %[sys], %[sys]; jz 2f\n\t"
 			 "movl $300, %%ebx\n"
 			 "1: movl $24, %%eax; syscall\n\t" /* sched_yield */
 			 "decl %%ebx; jnz 1b; jmp 3f\n"
@@ -145,9 +148,10 @@ static int registers_kept(uint32_t seed, int use_syscall)
 			 "fldpi; fcomip %%st(1), %%st; fstp %%st(0); fstp %%st(0); setz %%cl; movzbl %%cl, %%ecx; andl "
 			 "%%ecx, %%eax\n\t"
 			 "fninit; pushfq; popq %%rcx\n\t"
-			 "popq %%r13; popq %%r12; popq %%rbp; popq %%rbx"
+			 "popq %%r13; popq %%r12; popq %%rbp; popq %%rbx\n\t"
+			 "leaq 128(%%rsp), %%rsp"
 			 : "=&a"(gpr_ok), "=&c"(flags)
-			 : [in] "r"(&in), [out] "r"(&out), [seed] "r"(seed), [sys] "r"(use_syscall)
+			 : [in] "S"(&in), [out] "D"(&out), [seed] "d"(seed), [sys] "r"(sys)
 			 : "r11", "memory", "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm7", "xmm8", "xmm15");
 	__asm__ volatile("ldmxcsr %0" : : "m"((const uint32_t){0x1f80}));
 	for (int i = 0; i < 16; i++) {
