@@ -45,6 +45,7 @@ static void test_registers(void)
 
 	install(SIGILL, change_registers);
 	__asm__ volatile(
+		"leaq -128(%%rsp), %%rsp\n\t" /* the red zone is the compiler's */
 		"pushq %%rbx; pushq %%rbp; movq %0, %%rbp\n\t"
 		"movl $0x1000, %%r8d; movl $0x1001, %%r9d; movl $0x1002, %%r10d; movl $0x1003, %%r11d\n\t"
 		"movl $0x1004, %%r12d; movl $0x1005, %%r13d; movl $0x1006, %%r14d; movl $0x1007, %%r15d\n\t"
@@ -54,7 +55,8 @@ static void test_registers(void)
 		"movq %%r12, 32(%%rbp); movq %%r13, 40(%%rbp); movq %%r14, 48(%%rbp); movq %%r15, 56(%%rbp)\n\t"
 		"movq %%rbx, 64(%%rbp); movq %%rdx, 72(%%rbp); movq %%rcx, 80(%%rbp)\n\t"
 		"setc 88(%%rbp)\n\t"
-		"popq %%rbp; popq %%rbx"
+		"popq %%rbp; popq %%rbx\n\t"
+		"leaq 128(%%rsp), %%rsp"
 		:
 		: "r"(out)
 		: "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc");
