@@ -354,6 +354,27 @@ static void test_locks(void)
 	}
 }
 
+/* FUSE file systems of the host may have names that are longer than the rest of the host knows. */
+static void test_long_names(void)
+{
+	struct node *node = node_get(c.fs, 1);
+	struct statx stx;
+	char name[1024];
+	uint64_t id;
+
+	host_write("long", "x");
+	in_root(name, sizeof(name), "long");
+	CHECK_EQ(fs_statx(AT_FDCWD, name, &stx), 0);
+	memset(name, 'n', sizeof(name));
+	name[1000] = 0;
+	CHECK_EQ(node_intern(c.fs, node, name, &stx), 0);
+	name[UM_FUSE_MAX_NAME] = 0;
+	id = node_intern(c.fs, node, name, &stx);
+	CHECK(id != 0);
+	node_forget(c.fs, id, 1);
+	node_put(c.fs, node);
+}
+
 /* Directories deeper than any descriptor cache: each request ends, in time or with an error. */
 static void test_deep(void)
 {
@@ -430,6 +451,38 @@ static void make_covers(void)
 	cover(0, "cov", "token");
 	cover(1, "cov", "open");
 	cover(0, "cov", "later");
+	cover(0, "cov", "never");
+}
+
+/* Where the host may put something to be hidden later, a guest cannot have anything of its own that it holds on to. */
+static void no_traps(uint64_t dir)
+{
+	const struct fuse_mknod_in fifo = {.mode = S_IFIFO | 0644}, file = {.mode = S_IFREG | 0644};
+	const struct fuse_rename_in here = {.newdir = dir};
+	struct fuse_link_in link;
+	struct fuse_entry_out e;
+	uint64_t node, fh;
+	char buf[16];
+
+	host_write("bait", "bait");
+	CHECK_EQ(fsc_lookup(&c, 1, "bait", &e), 0);
+	link = (struct fuse_link_in){.oldnodeid = e.nodeid};
+	CHECK_EQ(fsc_create(&c, dir, "never", O_RDWR, 0644, &node, &fh), -EACCES);
+	CHECK_EQ(raw(FUSE_SYMLINK, dir, NULL, 0, "never", "../bait"), -EACCES);
+	CHECK_EQ(raw(FUSE_LINK, dir, &link, sizeof(link), "never", NULL), -EACCES);
+	CHECK_EQ(raw(FUSE_RENAME, 1, &here, sizeof(here), "bait", "never"), -EBUSY);
+	CHECK_EQ(raw(FUSE_MKNOD, dir, &fifo, sizeof(fifo), "never", NULL), -EACCES);
+	CHECK_EQ(fsc_lookup(&c, dir, "never", &e), -ENOENT);
+	/* What can be mounted over can be made, but not opened. */
+	CHECK_EQ(raw(FUSE_MKNOD, dir, &file, sizeof(file), "never", NULL), sizeof(e));
+	host_write("cov/never", "secret");
+	CHECK_EQ(fsc_lookup(&c, dir, "never", &e), 0);
+	CHECK_EQ(e.attr.size, 0);
+	CHECK_EQ(fsc_open(&c, e.nodeid, O_RDONLY, &fh), -EACCES);
+	CHECK_EQ(fsc_lookup(&c, 1, "bait", &e), 0);
+	CHECK_EQ(fsc_open(&c, e.nodeid, O_RDONLY, &fh), 0);
+	CHECK_EQ(fsc_read(&c, e.nodeid, fh, 0, buf, sizeof(buf)), 4);
+	CHECK_EQ(fsc_release(&c, e.nodeid, fh), 0);
 }
 
 /* What --hide and mounts of the guest's own cover is out of reach, whatever is done to names. */
@@ -468,6 +521,7 @@ static void test_covers(void)
 		CHECK_EQ(fsc_getattr(&c, e.nodeid, &attr), 0);
 		CHECK_EQ(attr.size, 0);
 	}
+	no_traps(dir.nodeid);
 	/* Nothing that changes it or moves it to where it could be seen. */
 	const struct fuse_rename_in up = {.newdir = 1};
 	const struct fuse_rename2_in exchange = {.newdir = 1, .flags = RENAME_EXCHANGE};
@@ -591,6 +645,49 @@ static void test_swap_races(void)
 	printf("swap race: %d opens\n", opened);
 }
 
+/* Puts another name of the device "owned" where a new file is about to be given to somebody. */
+static void *usurper(void *arg)
+{
+	char dev[256], tmp[256], at[256];
+
+	in_root(dev, sizeof(dev), "owned");
+	in_root(tmp, sizeof(tmp), "owned.link");
+	in_root(at, sizeof(at), "given");
+	while (swapping) {
+		if (link(dev, tmp) == 0)
+			rename(tmp, at);
+		unlink(at);
+	}
+	return NULL;
+}
+
+/* A device of the host that takes a new file's name keeps its owner. */
+static void test_owner_races(void)
+{
+	const struct fuse_mknod_in in = {.mode = S_IFREG | 0644};
+	pthread_t thread;
+	struct stat st;
+	char path[256];
+	int made = 0;
+
+	in_root(path, sizeof(path), "owned");
+	if (mknod(path, S_IFCHR | 0600, makedev(1, 3)) < 0)
+		return;
+	swapping = true;
+	c.uid = c.gid = 1234;
+	CHECK_EQ(pthread_create(&thread, NULL, usurper, NULL), 0);
+	for (int i = 0; i < 10000; i++) {
+		made += raw(FUSE_MKNOD, 1, &in, sizeof(in), "given", NULL) > 0;
+		raw(FUSE_UNLINK, 1, NULL, 0, "given", NULL);
+	}
+	swapping = false;
+	pthread_join(thread, NULL);
+	c.uid = c.gid = 0;
+	CHECK(made > 0);
+	CHECK_EQ(stat(path, &st), 0);
+	CHECK_EQ(st.st_uid, 0);
+}
+
 /* More path descriptors and handles than there may be: old ones go, the limit holds, nothing is lost. */
 static void test_exhaustion(void)
 {
@@ -666,8 +763,10 @@ int main(void)
 	test_special_files();
 	test_covers();
 	test_locks();
+	test_long_names();
 	test_deep();
 	test_swap_races();
+	test_owner_races();
 	test_many_nodes();
 	test_exhaustion();
 	test_broken_ring();

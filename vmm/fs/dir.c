@@ -81,6 +81,8 @@ static bool put_entry(struct out_buf *out, int dirfd, const struct dirent64 *d, 
 	const size_t pad = FUSE_REC_ALIGN(head + namelen) - (head + namelen);
 	const size_t total = kind == LIST_PLUS ? FUSE_DIRENTPLUS_BYTES(namelen) : FUSE_DIRENT_BYTES(namelen);
 
+	if (namelen > UM_FUSE_MAX_NAME) /* some file systems have them; the guest could not name it */
+		return true;
 	if (!out_fits(out, total))
 		return false;
 	if (kind == LIST_PLUS) {

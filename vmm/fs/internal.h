@@ -265,6 +265,8 @@ enum fs_sight {
 };
 /* What the guest may see of the file @stx that was found as @name in @parent: mount points of the host and covered places. */
 enum fs_sight fs_sight(const struct fs *fs, const struct node *parent, const char *name, const struct statx *stx);
+/* Is @name in @parent such a place, whether or not there is anything? */
+bool fs_name_covered(const struct fs *fs, const struct node *parent, const char *name);
 
 /* name.c */
 int fs_op_lookup(struct fs_req *req);

@@ -95,28 +95,57 @@ static gid_t new_gid(const struct fs_req *req, int dirfd)
 	return req->in.gid;
 }
 
+/* Gives the new file @fd with the attributes @stx to the caller. True if it had another owner. */
+static bool give_away(const struct fs_req *req, int dirfd, int fd, const struct statx *stx)
+{
+	const gid_t gid = new_gid(req, dirfd);
+
+	if (stx->stx_uid == req->in.uid && (gid == (gid_t)-1 || stx->stx_gid == gid))
+		return false;
+	return fchownat(fd, "", req->in.uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* Puts back the set-id bits of @mode that a change of owner has cost. */
+static void restore_mode(struct fs_req *req, mode_t mode, struct fuse_entry_out *out)
+{
+	struct node *node;
+
+	if (!S_ISREG(out->attr.mode) || (out->attr.mode & 06000) == (mode & 06000))
+		return;
+	node = node_get(req->fs, out->nodeid);
+	if (node && fs_chmod_node(req->fs, node, mode) == 0)
+		out->attr.mode |= mode & 06000;
+	node_put(req->fs, node);
+}
+
 /*
- * Gives the new file to the caller, as far as the VMM may (rootless: not at all, and the host's owner stays); puts back
- * the set-id bits that costs; fills the entry.
+ * Gives what was made as @name, of the type and with the bits of @mode, to the caller, as far as the VMM may (rootless: not at
+ * all, and the host's owner stays), and fills the entry. If something of another type has taken the name meanwhile, a device
+ * perhaps that another request has moved there, its owner stays too.
  */
 static int finish_new(struct fs_req *req, int dirfd, const char *name, mode_t mode, struct fuse_entry_out *out)
 {
-	struct node *node;
 	struct statx stx;
-	int r, chowned;
+	enum fs_sight sight;
+	bool given;
+	int fd, r;
 
-	chowned = fchownat(dirfd, name, req->in.uid, new_gid(req, dirfd), AT_SYMLINK_NOFOLLOW) == 0;
-	r = fs_statx(dirfd, name, &stx);
+	r = look_at(dirfd, name, &stx, &fd);
 	if (r < 0)
 		return r;
-	r = fs_fill_entry(req->fs, req->node, name, &stx, out);
-	if (r < 0 || !chowned || !S_ISREG(stx.stx_mode) || (stx.stx_mode & 06000) == (mode & 06000))
-		return r;
-	node = node_get(req->fs, out->nodeid);
-	if (node && fs_chmod_node(req->fs, node, mode) == 0)
-		out->attr.mode = stx.stx_mode | (mode & 06000);
-	node_put(req->fs, node);
-	return 0;
+	given = fd >= 0 && ((stx.stx_mode ^ mode) & S_IFMT) == 0 && give_away(req, dirfd, fd, &stx);
+	if (given)
+		r = fs_statx(fd, "", &stx);
+	sight = fs_sight(req->fs, req->node, name, &stx);
+	if (r == 0)
+		r = sight == FS_UNSEEN ? -EACCES : fs_fill_entry(req->fs, req->node, name, &stx, out);
+	if (r == 0 && sight == FS_SEEN && fd >= 0)
+		node_hold(req->fs, out->nodeid, fd);
+	else if (fd >= 0)
+		close(fd);
+	if (r == 0 && given)
+		restore_mode(req, mode, out);
+	return r;
 }
 
 static int reply_new(struct fs_req *req, int dirfd, const char *name, mode_t mode)
@@ -138,12 +167,14 @@ int fs_op_symlink(struct fs_req *req)
 
 	if (!target || !*target)
 		return -EINVAL;
+	if (fs_name_covered(req->fs, req->node, name))
+		return -EACCES;
 	fd = dir_fd(req);
 	if (fd < 0)
 		return fd;
 	if (symlinkat(target, fd, name) < 0)
 		return -errno;
-	return reply_new(req, fd, name, 0777);
+	return reply_new(req, fd, name, S_IFLNK | 0777);
 }
 
 int fs_op_mknod(struct fs_req *req)
@@ -160,6 +191,8 @@ int fs_op_mknod(struct fs_req *req)
 		return -EPERM;
 	if (!S_ISREG(in.mode) && !S_ISFIFO(in.mode) && !S_ISSOCK(in.mode))
 		return -EINVAL;
+	if (!S_ISREG(in.mode) && fs_name_covered(req->fs, req->node, name))
+		return -EACCES;
 	fd = dir_fd(req);
 	if (fd < 0)
 		return fd;
@@ -183,7 +216,7 @@ int fs_op_mkdir(struct fs_req *req)
 		return fd;
 	if (mkdirat(fd, name, in.mode & 01777) < 0)
 		return -errno;
-	return reply_new(req, fd, name, in.mode);
+	return reply_new(req, fd, name, S_IFDIR | (in.mode & 01777));
 }
 
 /* A node that must outlive its name needs its descriptor before the name goes. Returns it busy, or NULL. */
@@ -259,7 +292,8 @@ static int rename_held(struct fs_req *req, struct node *newdir, unsigned int fla
 		r = fs_statx(ofd, old, &stx);
 	if (r == 0) {
 		r = check_movable(req->fs, newdir, nfd, new);
-		r = r == -ENOENT ? 0 : r;
+		if (r == -ENOENT)
+			r = fs_name_covered(req->fs, newdir, new) ? -EBUSY : 0;
 	}
 	if (r < 0)
 		return r;
@@ -325,6 +359,8 @@ int fs_op_link(struct fs_req *req)
 	memcpy(&in, req->args, sizeof(in));
 	if (!name)
 		return -EINVAL;
+	if (fs_name_covered(req->fs, req->node, name))
+		return -EACCES;
 	fd = dir_fd(req);
 	if (fd < 0)
 		return fd;
@@ -402,6 +438,8 @@ int fs_op_create(struct fs_req *req)
 	memcpy(&in, req->args, sizeof(in));
 	if (!name)
 		return -EINVAL;
+	if (fs_name_covered(req->fs, req->node, name))
+		return -EACCES;
 	dirfd = dir_fd(req);
 	if (dirfd < 0)
 		return dirfd;

@@ -299,6 +299,8 @@ static void adopt(struct fs *fs, struct node *node, struct node *parent, const c
 
 	if (node->id <= FS_MAX_EXPORTS || (old == parent && strcmp(node->name, name) == 0))
 		return;
+	if (strlen(name) > NAME_MAX) /* some file systems of the host list such names; nobody could ask for one */
+		return;
 	if (S_ISDIR(node->key.type)) {
 		unsigned int depth = 0;
 
@@ -487,7 +489,7 @@ int node_fd(struct fs *fs, struct node *node)
 			fd = -ESTALE;
 			break;
 		}
-		strcpy(name, n->name); /* at most NAME_MAX: it came from fs_arg_name() or the host */
+		strcpy(name, n->name); /* at most NAME_MAX: adopt() */
 		n->busy++;
 		parent->busy++;
 		pthread_mutex_unlock(&fs->lock);
