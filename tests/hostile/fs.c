@@ -3,7 +3,7 @@
  * A hostile guest against the host file server, by raw protocol: nothing outside the exports can be named, read or
  * changed; nonsense gets an error and a malformed ring ends the sandbox.
  *
- * Export 1 is a scratch directory, 2 the same read-only, 3 the host's "/" (what `--bind /:/x` would give).
+ * Export 1 is a scratch directory, 2 the same read-only, 3 the host's "/" (what `--bind /:/x` would give), 4 as 1 but shared.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -95,7 +95,7 @@ static void test_bad_names(void)
 
 static void test_bad_ids(void)
 {
-	const uint64_t nodes[] = {0, 4, 255, 256, 257, 1000000, UINT64_MAX, 1ull << 32 | 1};
+	const uint64_t nodes[] = {0, 5, 255, 256, 257, 1000000, UINT64_MAX, 1ull << 32 | 1};
 	struct fuse_attr attr;
 	struct fuse_entry_out e;
 	uint64_t fh, fh2;
@@ -352,6 +352,35 @@ static void test_locks(void)
 				CHECK_EQ(raw(FUSE_GETLK, e.nodeid, &lk, sizeof(lk), NULL, NULL), -EOPNOTSUPP);
 			}
 	}
+}
+
+/* Who closes a file loses the locks on it, also while another thread of the same owner asks for one. */
+static void test_locks_end(void)
+{
+	const struct fuse_lk_in lk = {.owner = 7, .lk = {.end = INT64_MAX, .type = F_WRLCK}};
+	const struct fuse_flush_in flush = {.lock_owner = 7};
+	struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET}, free = fl;
+	struct fuse_entry_out e;
+	struct lock_file *lf;
+	char path[256];
+	int fd;
+
+	in_root(path, sizeof(path), "f");
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	CHECK_EQ(fsc_lookup(&c, 4, "f", &e), 0);
+	CHECK_EQ(raw(FUSE_SETLK, e.nodeid, &lk, sizeof(lk), NULL, NULL), 0);
+	CHECK_EQ(fcntl(fd, F_OFD_GETLK, &fl), 0);
+	CHECK_EQ(fl.l_type, F_WRLCK);
+	lf = list_entry(c.fs->lock_files.next, struct lock_file, link);
+	lf->busy++;
+	CHECK_EQ(raw(FUSE_FLUSH, e.nodeid, &flush, sizeof(flush), NULL, NULL), 0);
+	lf->busy--;
+	CHECK_EQ(fcntl(fd, F_OFD_GETLK, &free), 0);
+	CHECK_EQ(free.l_type, F_UNLCK);
+	CHECK_EQ(raw(FUSE_SETLK, e.nodeid, &lk, sizeof(lk), NULL, NULL), 0);
+	CHECK_EQ(raw(FUSE_FLUSH, e.nodeid, &flush, sizeof(flush), NULL, NULL), 0);
+	CHECK_EQ(c.fs->lock_file_count, 0);
+	close(fd);
 }
 
 /* FUSE file systems of the host may have names that are longer than the rest of the host knows. */
@@ -753,6 +782,7 @@ int main(void)
 	CHECK_EQ(fs_export(c.fs, open(root, O_PATH | O_CLOEXEC), 0), 1);
 	CHECK_EQ(fs_export(c.fs, open(root, O_PATH | O_CLOEXEC), FS_EXPORT_RO), 2);
 	CHECK_EQ(fs_export(c.fs, open("/", O_PATH | O_CLOEXEC), FS_EXPORT_RO), 3);
+	CHECK_EQ(fs_export(c.fs, open(root, O_PATH | O_CLOEXEC), FS_EXPORT_SHARED), 4);
 	make_covers();
 	fsclient_start(&c);
 	test_bad_names();
@@ -763,6 +793,7 @@ int main(void)
 	test_special_files();
 	test_covers();
 	test_locks();
+	test_locks_end();
 	test_long_names();
 	test_deep();
 	test_swap_races();

@@ -85,6 +85,7 @@ struct lock_file {
 	struct node *node; /* counted */
 	uint64_t owner;
 	bool flock;
+	bool drop; /* its owner has closed the file: ends with the last user, unless that has taken a lock */
 	unsigned int busy;
 	int fd;
 };

@@ -84,14 +84,19 @@ static int lock_file_get(struct fs *fs, struct node *node, uint64_t owner, bool 
 	return lf ? 0 : -ENOLCK;
 }
 
-static void lock_file_put(struct fs *fs, struct lock_file *lf)
+/* @locked: the caller has taken a lock. */
+static void lock_file_put(struct fs *fs, struct lock_file *lf, bool locked)
 {
 	pthread_mutex_lock(&fs->lock);
-	lf->busy--;
+	if (locked)
+		lf->drop = false;
+	if (--lf->busy == 0 && lf->drop)
+		destroy(fs, lf);
 	pthread_mutex_unlock(&fs->lock);
 }
 
-void fs_locks_drop(struct fs *fs, struct node *node, uint64_t owner, bool is_flock)
+/* The description has no locks any more: it ends, unless somebody else is about to take one. */
+static void drop_if_idle(struct fs *fs, struct node *node, uint64_t owner, bool is_flock)
 {
 	struct lock_file *lf;
 
@@ -100,6 +105,33 @@ void fs_locks_drop(struct fs *fs, struct node *node, uint64_t owner, bool is_flo
 	if (lf && !lf->busy)
 		destroy(fs, lf);
 	pthread_mutex_unlock(&fs->lock);
+}
+
+static int unlock_all(const struct lock_file *lf)
+{
+	struct flock fl = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+
+	return lf->flock ? flock(lf->fd, LOCK_UN | LOCK_NB) : fcntl(lf->fd, F_OFD_SETLK, &fl);
+}
+
+void fs_locks_drop(struct fs *fs, struct node *node, uint64_t owner, bool is_flock)
+{
+	struct lock_file *lf;
+	bool shared = false;
+
+	pthread_mutex_lock(&fs->lock);
+	lf = find(fs, node, owner, is_flock);
+	if (lf) {
+		shared = lf->busy++ > 0;
+		lf->drop = true;
+	}
+	pthread_mutex_unlock(&fs->lock);
+	if (!lf)
+		return;
+	/* Another thread of the owner is at it: what it holds ends now, what it takes from here on is its own. */
+	if (shared)
+		(void)unlock_all(lf);
+	lock_file_put(fs, lf, false);
 }
 
 void fs_locks_deinit(struct fs *fs)
@@ -141,7 +173,7 @@ int fs_op_getlk(struct fs_req *req)
 	if (r < 0)
 		return r;
 	r = fcntl(lf->fd, F_OFD_GETLK, &fl) < 0 ? -errno : 0;
-	lock_file_put(req->fs, lf);
+	lock_file_put(req->fs, lf, false);
 	if (r < 0)
 		return r;
 	out.lk.type = (uint32_t)fl.l_type;
@@ -181,8 +213,8 @@ int fs_op_setlk(struct fs_req *req)
 		r = set_flock(lf, in.lk.type);
 	else
 		r = fcntl(lf->fd, F_OFD_SETLK, &fl) < 0 ? -errno : 0;
-	lock_file_put(req->fs, lf);
+	lock_file_put(req->fs, lf, r == 0 && fl.l_type != F_UNLCK);
 	if (r == 0 && fl.l_type == F_UNLCK && (is_flock || (in.lk.start == 0 && fl.l_len == 0)))
-		fs_locks_drop(req->fs, req->node, in.owner, is_flock);
+		drop_if_idle(req->fs, req->node, in.owner, is_flock);
 	return r;
 }
