@@ -19,7 +19,6 @@
 
 enum { IOCB_PREAD, IOCB_PWRITE, IOCB_FSYNC, IOCB_FDSYNC, IOCB_NOOP = 6, IOCB_PREADV, IOCB_PWRITEV };
 #define IOCB_FLAG_RESFD 1u
-#define IOCB_FLAG_IOPRIO 2u
 #define AIO_MAX 65536u
 #define PROT_READ 1u
 #define MAP_PRIVATE_ANON 0x22u
@@ -206,23 +205,38 @@ SYSCALL1(io_destroy, u64, id)
 
 /* ---- requests ---- */
 
-static s64 rw_request(struct file *f, const struct iocb *b, bool write, bool vector)
+/* The buffers of @b: 0, or -errno. */
+static int import_buffers(const struct iocb *b, struct iov_iter *it, struct iovec fast[8], struct iovec **iov)
 {
-	struct iovec fast[8], *iov = fast;
-	struct iov_iter it;
-	loff_t pos = b->offset;
 	ssize_t n;
 
-	if (vector) {
-		n = iter_import(&it, (const struct iovec __user *)b->buf, b->nbytes, fast, &iov);
-	} else {
-		if (!access_ok(b->buf, b->nbytes))
-			return -EFAULT;
-		iter_init_user(&it, fast, (void __user *)b->buf, MIN(b->nbytes, (u64)MAX_RW_COUNT));
-		n = 0;
+	*iov = fast;
+	if (b->opcode >= IOCB_PREADV) {
+		n = iter_import(it, (const struct iovec __user *)b->buf, b->nbytes, fast, iov);
+		return n < 0 ? (int)n : 0;
 	}
-	if (n >= 0)
+	if (!buffer_ok(b->buf, b->nbytes))
+		return -EFAULT;
+	iter_init_user(it, fast, (void __user *)b->buf, MIN(b->nbytes, (u64)MAX_RW_COUNT));
+	return 0;
+}
+
+static s64 rw_request(struct file *f, const struct iocb *b, bool write, int *err)
+{
+	struct iovec fast[8], *iov;
+	struct iov_iter it;
+	loff_t pos = b->offset;
+	ssize_t n = 0;
+
+	*err = vfs_check_rw_flags(b->rw_flags, write);
+	if (!*err)
+		*err = import_buffers(b, &it, fast, &iov);
+	if (*err)
+		return 0;
+	if (vfs_range_ok(pos, it.count))
 		n = vfs_rw_flags(f, &it, &pos, b->rw_flags, write);
+	else
+		*err = -EINVAL;
 	if (iov != fast)
 		kfree(iov);
 	/* Nobody could restart it. */
@@ -244,7 +258,7 @@ static s64 perform(struct file *f, const struct iocb *b, int *err)
 		else if (write ? !f->ops->write : !f->ops->read)
 			*err = -EINVAL;
 		else
-			return rw_request(f, b, write, b->opcode >= IOCB_PREADV);
+			return rw_request(f, b, write, err);
 		return 0;
 	case IOCB_FSYNC:
 	case IOCB_FDSYNC:
@@ -291,9 +305,7 @@ static void finish(struct aio_ctx *c, struct done *d)
 
 static int check_request(const struct iocb *b)
 {
-	if (b->reserved2 || (s64)b->nbytes < 0 || (b->flags & ~(IOCB_FLAG_RESFD | IOCB_FLAG_IOPRIO)))
-		return -EINVAL;
-	return 0;
+	return b->reserved2 || (s64)b->nbytes < 0 ? -EINVAL : 0;
 }
 
 static int submit_one(struct aio_ctx *c, struct iocb __user *ub)

@@ -124,7 +124,15 @@ int sync_super(struct super *sb);
 int for_each_super(int (*fn)(struct super *sb, void *arg), void *arg);
 size_t list_fs_types(char *buf, size_t size);
 
-/* read_write.c: vfs_read() or vfs_write() with RWF_*; -EOPNOTSUPP */
+/* read_write.c */
+/* Can there be bytes? No position of one is negative. */
+static inline bool vfs_range_ok(loff_t pos, size_t count)
+{
+	return pos >= 0 && (loff_t)((u64)pos + count) >= 0;
+}
+/* RWF_*: 0 or -EOPNOTSUPP. */
+int vfs_check_rw_flags(u32 flags, bool write);
+/* vfs_read() or vfs_write() with flags that were checked. */
 ssize_t vfs_rw_flags(struct file *f, struct iov_iter *it, loff_t *pos, u32 flags, bool write);
 
 /* nsfs.c */

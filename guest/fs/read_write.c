@@ -21,6 +21,8 @@ ssize_t vfs_read(struct file *f, struct iov_iter *it, loff_t *pos)
 		return -EBADF;
 	if (unlikely(!f->ops->read))
 		return S_ISDIR(f->inode->mode) ? -EISDIR : -EINVAL;
+	if (unlikely(!vfs_range_ok(*pos, it->count)))
+		return -EINVAL;
 	n = f->ops->read(f, it, pos);
 	if (n > 0)
 		notify_access(f);
@@ -33,7 +35,7 @@ ssize_t vfs_write(struct file *f, struct iov_iter *it, loff_t *pos)
 
 	if (unlikely(!(f->fmode & FMODE_WRITE)))
 		return -EBADF;
-	if (unlikely(!f->ops->write))
+	if (unlikely(!f->ops->write || !vfs_range_ok(*pos, it->count)))
 		return -EINVAL;
 	n = f->ops->write(f, it, pos);
 	if (n > 0)
@@ -271,11 +273,14 @@ static rw_fn *rw_of_flags(u32 flags, bool write)
 	return flags & (RWF_DSYNC | RWF_SYNC) ? write_synced : vfs_write;
 }
 
+int vfs_check_rw_flags(u32 flags, bool write)
+{
+	return rw_of_flags(flags, write) ? 0 : -EOPNOTSUPP;
+}
+
 ssize_t vfs_rw_flags(struct file *f, struct iov_iter *it, loff_t *pos, u32 flags, bool write)
 {
-	rw_fn *rw = rw_of_flags(flags, write);
-
-	return rw ? rw(f, it, pos) : -EOPNOTSUPP;
+	return rw_of_flags(flags, write)(f, it, pos);
 }
 
 static ssize_t vector_flags(int fd, const struct iovec __user *uvec, u64 nr, loff_t pos, u32 flags, bool write)

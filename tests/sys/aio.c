@@ -109,6 +109,28 @@ static void refused(void)
 	b.aio_flags = IOCB_FLAG_RESFD;
 	b.aio_resfd = (uint32_t)rd;
 	CHECK_ERR(io_submit(ctx, 1, list), EINVAL);
+	b = make(IOCB_CMD_PREAD, file, (void *)(1ull << 63), 10, 0);
+	CHECK_ERR(io_submit(ctx, 1, list), EFAULT);
+	b = make(IOCB_CMD_PREADV, file, bad_ptr, 2, 0);
+	CHECK_ERR(io_submit(ctx, 1, list), EFAULT);
+	b = make(IOCB_CMD_PREADV, file, buf, 2000, 0);
+	CHECK_ERR(io_submit(ctx, 1, list), EINVAL);
+	b = make(IOCB_CMD_PREAD, file, buf, 10, 0);
+	b.aio_rw_flags = 0x40000000;
+	CHECK_ERR(io_submit(ctx, 1, list), EOPNOTSUPP);
+	/* Before the first byte, beyond the last. */
+	for (int opcode = IOCB_CMD_PREAD; opcode <= IOCB_CMD_PWRITE; opcode++) {
+		b = make(opcode, file, buf, 10, -1);
+		CHECK_ERR(io_submit(ctx, 1, list), EINVAL);
+		b = make(opcode, file, buf, 10, -5000);
+		CHECK_ERR(io_submit(ctx, 1, list), EINVAL);
+		b = make(opcode, file, buf, 10, INT64_MAX - 5);
+		CHECK_ERR(io_submit(ctx, 1, list), EINVAL);
+	}
+	/* Flags that nobody knows count for nothing. */
+	b = make(IOCB_CMD_PREAD, file, buf, 10, 0);
+	b.aio_flags = 4;
+	CHECK(one(&b) >= 0);
 	/* What comes before the bad one is done. */
 	b = make(IOCB_CMD_PREAD, file, buf, 10, 0);
 	CHECK_EQ(io_submit(ctx, 2, list), 1);

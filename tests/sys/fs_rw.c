@@ -4,6 +4,7 @@
  * transfers, bad buffers, append, limits.
  */
 #include <signal.h>
+#include <stdint.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/uio.h>
@@ -34,6 +35,8 @@ static void test_positions(void)
 	CHECK_ERR(lseek(fd, 0, 9), EINVAL);
 	CHECK_ERR(lseek(-1, 0, SEEK_SET), EBADF);
 	CHECK_ERR(pread(fd, buf, 1, -1), EINVAL);
+	CHECK_ERR(pread(fd, buf, 2, INT64_MAX), EINVAL);
+	CHECK_ERR(pwrite(fd, buf, 2, INT64_MAX), EINVAL);
 	CHECK_ERR(pwrite(fd, buf, 1, -1), EINVAL);
 	CHECK_ERR(read(-1, buf, 1), EBADF);
 	CHECK_ERR(read(fd, (void *)1, 1), EFAULT);
