@@ -274,14 +274,17 @@ void fasync_notify_slow(struct fasync_list *l, int what)
 
 void fown_urgent(struct file *f)
 {
-	const struct fasync *o = smp_load_acquire(&f->own);
+	const struct fasync *o;
 
-	if (!o)
+	if (!READ_ONCE(f->own))
 		return;
 	spin_lock(&fasync_lock);
-	spin_lock(&task_lock);
-	tell(o, tell_urgent, 0);
-	spin_unlock(&task_lock);
+	o = smp_load_acquire(&f->own); /* the file may be going: fasync_release() */
+	if (o) {
+		spin_lock(&task_lock);
+		tell(o, tell_urgent, 0);
+		spin_unlock(&task_lock);
+	}
 	spin_unlock(&fasync_lock);
 }
 
@@ -333,8 +336,8 @@ void fasync_release(struct file *f)
 		return;
 	spin_lock(&fasync_lock);
 	unlink_fasync(o);
+	WRITE_ONCE(f->own, NULL);
 	spin_unlock(&fasync_lock);
 	pid_put(o->pid);
 	kfree(o);
-	f->own = NULL;
 }

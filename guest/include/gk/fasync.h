@@ -52,7 +52,7 @@ s32 fown_get(struct file *f);
 /* The process or group that @pid names (reference taken) owns @f, unless it has an owner. */
 void fown_set_default(struct file *f, struct pid *pid, bool group);
 long fown_fcntl(struct file *f, u32 cmd, u64 arg); /* F_SETOWN_EX, F_GETOWN_EX, F_SETSIG, F_GETSIG, F_GETOWNER_UIDS */
-/* SIGURG for the owner. */
+/* SIGURG for the owner. @f may be on its way out, but is not freed before this returns. */
 void fown_urgent(struct file *f);
 
 #endif
