@@ -354,7 +354,7 @@ static struct file *accept_file(struct socket *s, u32 flags, bool nonblock, void
 	f = sock_file(child, flags);
 	if (IS_ERR(f) || !uaddr)
 		return f;
-	len = child->ops->getname(child, &addr, true);
+	len = child->ops->getname(child, &addr, SOCK_ACCEPTED);
 	ret = len < 0 ? -ECONNABORTED : addr_out(&addr, len, uaddr, ulen);
 	if (ret) {
 		file_put(f);
@@ -400,7 +400,7 @@ SYSCALL4(accept4, s32, fd, void __user *, uaddr, s32 __user *, ulen, u32, flags)
 	return do_accept(fd, uaddr, ulen, flags);
 }
 
-static long do_getname(int fd, void __user *uaddr, s32 __user *ulen, bool peer)
+static long do_getname(int fd, void __user *uaddr, s32 __user *ulen, enum sock_end end)
 {
 	struct sockaddr_any addr = {0};
 	struct socket *s;
@@ -409,7 +409,7 @@ static long do_getname(int fd, void __user *uaddr, s32 __user *ulen, bool peer)
 
 	if (ret)
 		return ret;
-	ret = s->ops->getname(s, &addr, peer);
+	ret = s->ops->getname(s, &addr, end);
 	if (ret >= 0)
 		ret = addr_out(&addr, ret, uaddr, ulen);
 	fdref_put(r);
@@ -418,12 +418,12 @@ static long do_getname(int fd, void __user *uaddr, s32 __user *ulen, bool peer)
 
 SYSCALL3(getsockname, s32, fd, void __user *, uaddr, s32 __user *, ulen)
 {
-	return do_getname(fd, uaddr, ulen, false);
+	return do_getname(fd, uaddr, ulen, SOCK_OWN);
 }
 
 SYSCALL3(getpeername, s32, fd, void __user *, uaddr, s32 __user *, ulen)
 {
-	return do_getname(fd, uaddr, ulen, true);
+	return do_getname(fd, uaddr, ulen, SOCK_PEER);
 }
 
 SYSCALL2(shutdown, s32, fd, s32, how)
@@ -517,7 +517,7 @@ SYSCALL6(sendto, s32, fd, const void __user *, buf, size_t, len, u32, flags, con
 
 	if (len > MAX_RW_COUNT)
 		len = MAX_RW_COUNT;
-	if (!access_ok((u64)buf, len))
+	if (!buffer_ok((u64)buf, len))
 		return -EFAULT;
 	ret = sock_get(fd, &r, &s);
 	if (ret)
@@ -547,7 +547,7 @@ SYSCALL6(recvfrom, s32, fd, void __user *, buf, size_t, len, u32, flags, void __
 
 	if (len > MAX_RW_COUNT)
 		len = MAX_RW_COUNT;
-	if (!access_ok((u64)buf, len))
+	if (!buffer_ok((u64)buf, len))
 		return -EFAULT;
 	ret = sock_get(fd, &r, &s);
 	if (ret)

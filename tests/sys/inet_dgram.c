@@ -71,14 +71,22 @@ static void connected(void)
 	CHECK_EQ(send(b, "four", 4, 0), 4);
 	wait_events(b, POLLERR);
 	CHECK_ERR(send(b, "five", 4, 0), ECONNREFUSED);
+	addr4(&to, "127.0.0.1", ntohs(to.in4.sin_port));
+	CHECK_EQ(sendto(b, "named", 5, 0, &to.any, len), 5); /* the same as without its name */
+	wait_events(b, POLLERR);
 	CHECK_OK(connect(b, &none.any, sizeof(none.in4)));
+	CHECK_EQ(option(b, SOL_SOCKET, SO_ERROR), ECONNREFUSED); /* stays until somebody asks */
 	CHECK_ERR(getpeername(b, &to.any, &len), ENOTCONN);
 	CHECK_ERR(send(b, "six", 3, 0), EDESTADDRREQ);
 	CHECK(port_of(b) != ntohs(back.in4.sin_port)); /* the port went: it was not asked for by number */
 	blen = addr4(&back, "127.0.0.1", port_of(b));
 	CHECK_EQ(sendto(c, "now", 3, 0, &back.any, blen), 3);
 	CHECK_EQ(recv(b, got, 100, 0), 3);
+	CHECK_ERR(recv(b, bad_ptr, 1, MSG_DONTWAIT), EAGAIN);
 	CHECK_ERR(shutdown(b, SHUT_RD), ENOTCONN);
+	CHECK_EQ(events(b), POLLIN | POLLOUT | POLLRDHUP);
+	CHECK_EQ(recv(b, got, 1, 0), 0);
+	CHECK_ERR(recv(b, got, 1, MSG_DONTWAIT), EAGAIN);
 	close(b);
 	close(c);
 }

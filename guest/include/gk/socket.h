@@ -43,6 +43,7 @@
 #define MSG_NOSIGNAL 0x4000u
 #define MSG_MORE 0x8000u
 #define MSG_WAITFORONE 0x10000u
+#define MSG_FASTOPEN 0x20000000u
 #define MSG_CMSG_CLOEXEC 0x40000000u
 
 /* socket->shutdown of those families that keep it: ours towards the peer, the peer's towards us. */
@@ -83,6 +84,9 @@ struct sock_msg {
 	u32 out_flags; /* MSG_TRUNC, MSG_CTRUNC, MSG_EOR... */
 };
 
+/* Whose name; SOCK_ACCEPTED: the peer's as accept() tells it, also when the connection is over again. */
+enum sock_end { SOCK_OWN, SOCK_PEER, SOCK_ACCEPTED };
+
 struct socket;
 struct sock_ops {
 	int (*bind)(struct socket *s, const struct sockaddr_any *addr, u32 len);
@@ -90,8 +94,8 @@ struct sock_ops {
 	int (*listen)(struct socket *s, int backlog);
 	/* Gives @child, a fresh socket of the same family and type without ops' state, the next connection. */
 	int (*accept)(struct socket *s, struct socket *child, bool nonblock);
-	int (*getname)(struct socket *s, struct sockaddr_any *addr, bool peer); /* length or -errno */
-	int (*shutdown)(struct socket *s, u32 how);				/* SHUT_* */
+	int (*getname)(struct socket *s, struct sockaddr_any *addr, enum sock_end end); /* length or -errno */
+	int (*shutdown)(struct socket *s, u32 how);					/* SHUT_* */
 	ssize_t (*sendmsg)(struct socket *s, struct sock_msg *m);
 	ssize_t (*recvmsg)(struct socket *s, struct sock_msg *m);
 	u32 (*poll)(struct socket *s, struct file *f, struct poll_table *pt);

@@ -105,6 +105,7 @@ struct inet_sock {
 	/* streams; tcp_lock unless said otherwise */
 	enum tcp_state state;
 	enum conn_phase phase;
+	u32 attempt;  /* bind_mutex: how many connections it has left, or failed to make */
 	bool dead;    /* closed: what is sent to it is answered with a reset */
 	bool fin;     /* the peer's end of data was seen */
 	bool nospace; /* atomic: somebody wants to hear when there is room to send */
@@ -160,7 +161,6 @@ int inet_parse(const struct inet_sock *sk, const struct sockaddr_any *addr, u32 
 u32 inet_fill(const struct inet_sock *sk, const struct endpoint *ep, struct sockaddr_any *out);
 
 /* inet/ports.c: who has which port */
-extern u32 sysctl_port_low, sysctl_port_high;
 struct inet_table;
 extern struct inet_table tcp_table, udp_table;
 void inet_ports_init(void);
@@ -171,6 +171,11 @@ int inet_autobind(struct inet_sock *sk, const union in_addr6 *from, const struct
 /* May @sk, which is bound, become a listener? */
 bool inet_may_listen(struct inet_sock *sk);
 void inet_set_ends(struct inet_sock *sk, const struct endpoint *local, const struct endpoint *remote);
+/* The same for a stream that connects: -EADDRNOTAVAIL if there is such a connection already. */
+int inet_set_connection(struct inet_sock *sk, const struct endpoint *local, const struct endpoint *remote);
+/* Where free ports are looked for; both ends belong to it. 1 <= @low <= @high <= 65535. */
+void inet_set_port_range(u32 low, u32 high);
+void inet_port_range(u32 *low, u32 *high);
 /* An accepted connection's entry. */
 void inet_hash(struct inet_sock *sk);
 void inet_unhash(struct inet_sock *sk);
@@ -189,7 +194,7 @@ static inline struct inet_sock *inet_get(struct inet_sock *sk)
 void inet_put(struct inet_sock *sk);
 void inet_wake_all(struct inet_sock *sk);
 int inet_bind(struct socket *s, const struct sockaddr_any *addr, u32 len);
-int inet_getname(struct socket *s, struct sockaddr_any *addr, bool peer);
+int inet_getname(struct socket *s, struct sockaddr_any *addr, enum sock_end end);
 void inet_option_changed(struct socket *s, int opt);
 struct fasync_list *inet_fasync(struct socket *s);
 static inline int inet_take_error(struct inet_sock *sk)
@@ -204,7 +209,7 @@ int tcp_listen(struct socket *s, int backlog);
 int tcp_accept(struct socket *s, struct socket *child, bool nonblock);
 int tcp_shutdown(struct socket *s, u32 how);
 void tcp_release(struct socket *s);
-/* The peer answers with a reset: nothing goes any more. */
+/* The peer, if there still is one, answers with a reset: nothing goes any more, for either. sk->send_mutex held. */
 void tcp_reset(struct inet_sock *sk);
 /* 0 when @sk is not connecting (any more); -EAGAIN, -EINTR... */
 int tcp_wait_connect(struct inet_sock *sk, ktime_t deadline);

@@ -18,7 +18,8 @@ struct inet_table {
 struct inet_table tcp_table, udp_table;
 
 static spinlock_t ports_lock;
-u32 sysctl_port_low = 32768, sysctl_port_high = 60999, sysctl_unprivileged_port = 1024;
+static u32 port_low = 32768, port_high = 60999; /* ports_lock */
+u32 sysctl_unprivileged_port = 1024;
 
 static struct inet_table *table_of(u16 type)
 {
@@ -83,6 +84,11 @@ static bool port_taken(const struct inet_sock *sk, const struct endpoint *ep, bo
 	return false;
 }
 
+static bool same_end(const struct endpoint *a, const struct endpoint *b)
+{
+	return a->port == b->port && addr_equal(&a->addr, &b->addr);
+}
+
 /* ports_lock held. May the port be used for a connection to @to (NULL: is nobody there at all)? */
 static bool port_free(u16 type, u16 port, const struct endpoint *to)
 {
@@ -91,8 +97,7 @@ static bool port_free(u16 type, u16 port, const struct endpoint *to)
 	list_for_each_entry(other, bucket_of(type, port), port_link) {
 		if (other->local.port != port)
 			continue;
-		if (!to || other->bound_port || !other->remote.port ||
-		    (other->remote.port == to->port && addr_equal(&other->remote.addr, &to->addr)))
+		if (!to || other->bound_port || !other->remote.port || same_end(&other->remote, to))
 			return false;
 	}
 	return true;
@@ -101,12 +106,12 @@ static bool port_free(u16 type, u16 port, const struct endpoint *to)
 /* ports_lock held. A port of the range, 0 if none is free. */
 static u16 find_port(u16 type, const struct endpoint *to)
 {
-	u32 low = READ_ONCE(sysctl_port_low), n = READ_ONCE(sysctl_port_high) - low + 1;
+	const u32 n = port_high - port_low + 1;
 	u32 start;
 
 	random_bytes(&start, sizeof(start));
 	for (u32 i = 0; i < n; i++) {
-		u16 port = (u16)(low + (start + i) % n);
+		u16 port = (u16)(port_low + (start + i) % n);
 
 		if (port_free(type, port, to))
 			return port;
@@ -183,6 +188,41 @@ void inet_set_ends(struct inet_sock *sk, const struct endpoint *local, const str
 	spin_unlock(&ports_lock);
 }
 
+int inet_set_connection(struct inet_sock *sk, const struct endpoint *local, const struct endpoint *remote)
+{
+	struct inet_sock *other;
+	int ret = 0;
+
+	spin_lock(&ports_lock);
+	list_for_each_entry(other, bucket_of(sk->type, local->port), port_link) {
+		if (other != sk && READ_ONCE(other->state) != TCP_CLOSE && same_end(&other->local, local) &&
+		    same_end(&other->remote, remote))
+			ret = -EADDRNOTAVAIL;
+	}
+	if (!ret) {
+		sk->local = *local;
+		sk->remote = *remote;
+	}
+	spin_unlock(&ports_lock);
+	return ret;
+}
+
+void inet_set_port_range(u32 low, u32 high)
+{
+	spin_lock(&ports_lock);
+	port_low = low;
+	port_high = high;
+	spin_unlock(&ports_lock);
+}
+
+void inet_port_range(u32 *low, u32 *high)
+{
+	spin_lock(&ports_lock);
+	*low = port_low;
+	*high = port_high;
+	spin_unlock(&ports_lock);
+}
+
 void inet_hash(struct inet_sock *sk)
 {
 	spin_lock(&ports_lock);
@@ -214,7 +254,7 @@ static u32 score(const struct inet_sock *sk, const struct endpoint *to, const st
 		n += 4;
 	}
 	if (sk->type == SOCK_DGRAM && sk->remote.port) {
-		if (sk->remote.port != from->port || !addr_equal(&sk->remote.addr, &from->addr))
+		if (!same_end(&sk->remote, from))
 			return 0;
 		n += 8;
 	}

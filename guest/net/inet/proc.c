@@ -166,7 +166,10 @@ static const struct {
 
 static int show_range(struct seq *s, void *arg)
 {
-	seq_printf(s, "%u\t%u\n", READ_ONCE(sysctl_port_low), READ_ONCE(sysctl_port_high));
+	u32 low, high;
+
+	inet_port_range(&low, &high);
+	seq_printf(s, "%u\t%u\n", low, high);
 	return 0;
 }
 
@@ -183,10 +186,7 @@ static int store_range(char *text, size_t len, void *arg)
 	high = strtoull(text, &end, 10);
 	if (end == text || *end || low < 1 || high > 65535 || low > high)
 		return -EINVAL;
-	/* At no moment may the range be inside out: a reader takes both one by one. */
-	WRITE_ONCE(sysctl_port_low, 1);
-	WRITE_ONCE(sysctl_port_high, (u32)high);
-	WRITE_ONCE(sysctl_port_low, (u32)low);
+	inet_set_port_range((u32)low, (u32)high);
 	return 0;
 }
 

@@ -72,15 +72,16 @@ int inet_bind(struct socket *s, const struct sockaddr_any *addr, u32 len)
 	return ret;
 }
 
-int inet_getname(struct socket *s, struct sockaddr_any *addr, bool peer)
+int inet_getname(struct socket *s, struct sockaddr_any *addr, enum sock_end end)
 {
 	struct inet_sock *sk = s->sk;
 
-	if (!peer)
+	if (end == SOCK_OWN)
 		return (int)inet_fill(sk, &sk->local, addr);
 	if (!sk->remote.port)
 		return -ENOTCONN;
-	if (sk->type == SOCK_STREAM && (READ_ONCE(sk->state) == TCP_CLOSE || READ_ONCE(sk->state) == TCP_SYN_SENT))
+	if (end == SOCK_PEER && sk->type == SOCK_STREAM &&
+	    (READ_ONCE(sk->state) == TCP_CLOSE || READ_ONCE(sk->state) == TCP_SYN_SENT))
 		return -ENOTCONN;
 	return (int)inet_fill(sk, &sk->remote, addr);
 }
@@ -93,8 +94,10 @@ void inet_option_changed(struct socket *s, int opt)
 	WRITE_ONCE(sk->rcvbuf, s->rcvbuf);
 	sk->reuseaddr = s->reuseaddr;
 	sk->reuseport = s->reuseport;
-	if (opt == SO_SNDBUF || opt == SO_SNDBUFFORCE)
+	if (opt == SO_SNDBUF || opt == SO_SNDBUFFORCE) {
 		sk->sndbuf_set = true;
+		wake_up_all(&sk->wr_wait); /* there may be room now */
+	}
 }
 
 struct fasync_list *inet_fasync(struct socket *s)

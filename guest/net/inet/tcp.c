@@ -56,6 +56,8 @@ static void reset(struct inet_sock *sk, s32 error)
 void tcp_reset(struct inet_sock *sk)
 {
 	spin_lock(&tcp_lock);
+	if (READ_ONCE(sk->peer->peer) == sk)
+		reset(sk->peer, ECONNRESET);
 	reset(sk, ECONNRESET);
 	spin_unlock(&tcp_lock);
 }
@@ -71,7 +73,7 @@ static void receive_fin(struct inet_sock *sk)
 	else
 		WRITE_ONCE(sk->state, TCP_CLOSE_WAIT);
 	__atomic_store_n(&sk->shutdown, sk->shutdown | SHUT_RECV,
-			 __ATOMIC_RELEASE); /* after the data: pairs with recv_bytes() */
+			 __ATOMIC_RELEASE); /* after the data: pairs with look_at_end() */
 	inet_wake_all(sk);
 	fasync_notify(&sk->fasync, sk->shutdown == SHUT_BOTH ? FASYNC_HUP : FASYNC_IN);
 }
@@ -192,7 +194,6 @@ static void start_connect(struct inet_sock *sk)
 	spin_lock(&tcp_lock);
 	sk->phase = PHASE_CONNECTING;
 	sk->error = 0; /* what a former connection left */
-	sk->shutdown = 0;
 	sk->fin = false;
 	l = inet_find(SOCK_STREAM, &sk->remote, &sk->local);
 	if (!l || l->state != TCP_LISTEN) {
@@ -223,6 +224,20 @@ static struct inet_sock *admit(struct inet_sock *l)
 	return sk;
 }
 
+/* @l has room: whoever it is enough for. */
+static void admit_all(struct inet_sock *l)
+{
+	struct inet_sock *client;
+
+	do {
+		spin_lock(&tcp_lock);
+		client = l->state == TCP_LISTEN ? admit(l) : NULL;
+		spin_unlock(&tcp_lock);
+		if (client)
+			inet_put(client);
+	} while (client);
+}
+
 int tcp_wait_connect(struct inet_sock *sk, ktime_t deadline)
 {
 	int ret;
@@ -237,7 +252,10 @@ int tcp_wait_connect(struct inet_sock *sk, ktime_t deadline)
 	return ret == -ETIME ? -EAGAIN : sock_intr(deadline);
 }
 
-/* bind_mutex held. A connection that failed or was given up: @sk is as new, but for the port it was bound to. */
+/*
+ * bind_mutex held. A connection that failed or was given up: @sk is as new, but for the port it was bound to. Whoever still waits
+ * for that connection sees from sk->attempt that it will never be.
+ */
 static void forget(struct inet_sock *sk)
 {
 	const struct endpoint none = {sk->family == AF_INET ? addr_any4 : addr_any6, 0};
@@ -259,6 +277,7 @@ static void forget(struct inet_sock *sk)
 	free_embryo(sk->embryo);
 	sk->embryo = NULL;
 	sk->phase = PHASE_NONE;
+	sk->attempt++;
 	WRITE_ONCE(sk->shutdown, 0);
 	if (!sk->bound_port)
 		inet_unhash(sk);
@@ -273,17 +292,22 @@ static void forget(struct inet_sock *sk)
 		inet_put(peer);
 }
 
-/* bind_mutex held. A connect() that was begun has come to its end. */
-static int finish_connect(struct inet_sock *sk)
+/* bind_mutex held. The @attempt to connect has come to its end. */
+static int finish_connect(struct inet_sock *sk, u32 attempt)
 {
 	int ret;
 
-	if (READ_ONCE(sk->state) != TCP_CLOSE) {
-		sk->phase = PHASE_CONNECTED;
-		return 0;
+	if (sk->attempt == attempt) {
+		if (sk->phase == PHASE_CONNECTED) /* somebody else has heard of it before */
+			return 0;
+		if (READ_ONCE(sk->state) != TCP_CLOSE) {
+			sk->phase = PHASE_CONNECTED;
+			return 0;
+		}
 	}
 	ret = inet_take_error(sk);
-	forget(sk);
+	if (sk->attempt == attempt)
+		forget(sk);
 	return ret ? ret : -ECONNABORTED;
 }
 
@@ -303,7 +327,7 @@ static int begin_connect(struct inet_sock *sk, const struct sockaddr_any *addr, 
 	if (!sk->local.port)
 		ret = inet_autobind(sk, &from.addr, &to);
 	else
-		inet_set_ends(sk, &from, &to);
+		ret = inet_set_connection(sk, &from, &to);
 	if (ret) {
 		free_embryo(sk->embryo);
 		sk->embryo = NULL;
@@ -315,32 +339,47 @@ static int begin_connect(struct inet_sock *sk, const struct sockaddr_any *addr, 
 
 static void abort_children(struct inet_sock *l);
 
-/* connect() to AF_UNSPEC: away from whatever there is. bind_mutex held. */
-static int disconnect(struct inet_sock *sk)
-{
-	struct inet_sock *peer, *held = NULL;
-	bool listens, connected;
+/* What leave() has left to do for left(), without the lock. */
+struct leaving {
+	bool listened, waited;
+};
 
-	spin_lock(&tcp_lock);
-	listens = sk->state == TCP_LISTEN;
-	peer = sk->peer;
-	connected = peer && sk->state != TCP_CLOSE;
+/* tcp_lock held. Away from whatever there is. */
+static struct leaving leave(struct inet_sock *sk)
+{
+	const struct leaving l = {sk->state == TCP_LISTEN, sk->state == TCP_SYN_SENT};
+	const bool connected = sk->peer && sk->state != TCP_CLOSE;
+
 	if (connected)
-		reset(peer, ECONNRESET);
-	if (sk->state == TCP_SYN_SENT) {
+		reset(sk->peer, ECONNRESET);
+	if (l.waited)
 		list_del(&sk->queue_link);
-		held = sk;
-	}
+	if (connected || l.waited)
+		WRITE_ONCE(sk->error, ECONNRESET);
 	done(sk);
-	spin_unlock(&tcp_lock);
-	if (held)
-		inet_put(held);
-	if (listens)
+	return l;
+}
+
+/* bind_mutex held. */
+static void left(struct inet_sock *sk, struct leaving l)
+{
+	if (l.listened)
 		abort_children(sk);
 	inet_wake_all(sk);
 	forget(sk);
-	WRITE_ONCE(sk->error, connected ? ECONNRESET : 0);
-	return 0;
+	if (l.waited)
+		inet_put(sk);
+}
+
+/* connect() to AF_UNSPEC. bind_mutex held. */
+static void disconnect(struct inet_sock *sk)
+{
+	struct leaving l;
+
+	spin_lock(&tcp_lock);
+	l = leave(sk);
+	spin_unlock(&tcp_lock);
+	left(sk, l);
 }
 
 int tcp_connect(struct socket *s, const struct sockaddr_any *addr, u32 len, bool nonblock)
@@ -349,14 +388,15 @@ int tcp_connect(struct socket *s, const struct sockaddr_any *addr, u32 len, bool
 	ktime_t deadline = sock_deadline(s->sndtimeo, nonblock);
 	bool fresh = false;
 	int ret = 0;
+	u32 attempt;
 
 	if (len < sizeof(addr->family))
 		return -EINVAL;
 	mutex_lock(&sk->bind_mutex);
 	if (addr->family == AF_UNSPEC) {
-		ret = disconnect(sk);
+		disconnect(sk);
 		mutex_unlock(&sk->bind_mutex);
-		return ret;
+		return 0;
 	}
 	if (sk->phase == PHASE_CONNECTED || (sk->phase == PHASE_NONE && READ_ONCE(sk->state) != TCP_CLOSE)) {
 		ret = -EISCONN;
@@ -368,13 +408,14 @@ int tcp_connect(struct socket *s, const struct sockaddr_any *addr, u32 len, bool
 	if (!ret && nonblock && (fresh || READ_ONCE(sk->state) == TCP_SYN_SENT))
 		ret = fresh ? -EINPROGRESS : -EALREADY;
 	if (!ret) {
+		attempt = sk->attempt;
 		mutex_unlock(&sk->bind_mutex);
 		ret = tcp_wait_connect(sk, deadline);
 		mutex_lock(&sk->bind_mutex);
 		if (ret == -EAGAIN)
-			ret = -EINPROGRESS;
-		else if (!ret && sk->phase == PHASE_CONNECTING)
-			ret = finish_connect(sk);
+			ret = fresh ? -EINPROGRESS : -EALREADY;
+		else if (!ret)
+			ret = finish_connect(sk, attempt);
 	}
 	mutex_unlock(&sk->bind_mutex);
 	if (fresh && ret == -EINPROGRESS && READ_ONCE(sk->state) != TCP_SYN_SENT)
@@ -403,6 +444,7 @@ int tcp_listen(struct socket *s, int backlog)
 		sk->shutdown = 0;
 		sk->backlog = backlog < 0 || (u32)backlog > most ? most : (u32)backlog;
 		spin_unlock(&tcp_lock);
+		admit_all(sk);
 	}
 	mutex_unlock(&sk->bind_mutex);
 	return ret;
@@ -503,49 +545,46 @@ static struct inet_sock *take_peer(struct inet_sock *sk)
 /* A listener goes: what was not accepted is reset, who waits is refused. It is not TCP_LISTEN any more. */
 static void abort_children(struct inet_sock *l)
 {
-	struct inet_sock *sk, *peer;
+	struct inet_sock *client, *e, *peer;
 
-	for (;;) {
+	do {
 		spin_lock(&tcp_lock);
-		sk = list_first_entry_or_null(&l->pending, struct inet_sock, queue_link);
-		if (sk) {
-			list_del(&sk->queue_link);
-			refuse(sk);
-			inet_wake_all(sk);
-		} else {
-			sk = list_first_entry_or_null(&l->accept_queue, struct inet_sock, queue_link);
-			if (sk) {
-				list_del(&sk->queue_link);
-				close_connected(sk, true);
-			}
+		client = list_first_entry_or_null(&l->pending, struct inet_sock, queue_link);
+		e = client ? NULL : list_first_entry_or_null(&l->accept_queue, struct inet_sock, queue_link);
+		if (client) {
+			list_del(&client->queue_link);
+			refuse(client);
+			inet_wake_all(client);
+		} else if (e) {
+			list_del(&e->queue_link);
+			WRITE_ONCE(l->qlen, l->qlen - 1);
+			close_connected(e, true);
 		}
 		spin_unlock(&tcp_lock);
-		if (!sk)
-			break;
-		if (sk->dead) { /* an end of ours without a file */
-			inet_unhash(sk);
-			peer = take_peer(sk);
+		if (client)
+			inet_put(client);
+		if (e) { /* an end of ours without a file */
+			inet_unhash(e);
+			peer = take_peer(e);
 			inet_put(peer);
+			inet_put(e);
 		}
-		inet_put(sk);
-	}
-	WRITE_ONCE(l->qlen, 0);
+	} while (client || e);
 }
 
 int tcp_shutdown(struct socket *s, u32 how)
 {
 	struct inet_sock *sk = s->sk;
-	bool listens = false;
+	struct leaving l;
+	bool leaves;
 	int ret = 0;
 
+	mutex_lock(&sk->bind_mutex);
 	spin_lock(&tcp_lock);
-	if (sk->state == TCP_LISTEN) {
-		listens = how & SHUT_RECV;
-		if (listens)
-			sk->state = TCP_CLOSE;
-	} else if (sk->state == TCP_SYN_SENT) {
-		ret = -ENOTCONN;
-	} else {
+	leaves = sk->state == TCP_SYN_SENT || (sk->state == TCP_LISTEN && (how & SHUT_RECV));
+	if (leaves) {
+		l = leave(sk);
+	} else if (sk->state != TCP_LISTEN) {
 		if (sk->state == TCP_CLOSE)
 			ret = -ENOTCONN;
 		WRITE_ONCE(sk->shutdown, sk->shutdown | how);
@@ -553,9 +592,11 @@ int tcp_shutdown(struct socket *s, u32 how)
 			send_fin(sk);
 	}
 	spin_unlock(&tcp_lock);
-	if (listens)
-		abort_children(sk);
-	inet_wake_all(sk);
+	if (leaves)
+		left(sk, l);
+	else
+		inet_wake_all(sk);
+	mutex_unlock(&sk->bind_mutex);
 	return ret;
 }
 

@@ -8,9 +8,15 @@
 
 #define SEND_PIECE (64u << 10) /* the reader is told after so many bytes */
 
+/* Bytes that may lie between @from and @to in all. */
+static u64 most_bytes(const struct inet_sock *from, const struct inet_sock *to)
+{
+	return ((u64)READ_ONCE(from->sndbuf) + READ_ONCE(to->rcvbuf)) / 2;
+}
+
 u64 tcp_room(const struct inet_sock *sk, const struct inet_sock *peer, const struct tcp_half *tx)
 {
-	const u64 limit = ((u64)READ_ONCE(sk->sndbuf) + READ_ONCE(peer->rcvbuf)) / 2, used = byte_ring_used(&tx->ring);
+	const u64 limit = most_bytes(sk, peer), used = byte_ring_used(&tx->ring);
 
 	return used < limit ? limit - used : 0;
 }
@@ -18,9 +24,7 @@ u64 tcp_room(const struct inet_sock *sk, const struct inet_sock *peer, const str
 /* As Linux: pollers hear of room when a third of it is free. */
 static bool writable(const struct inet_sock *sk, const struct inet_sock *peer, const struct tcp_half *tx)
 {
-	const u64 limit = ((u64)READ_ONCE(sk->sndbuf) + READ_ONCE(peer->rcvbuf)) / 2;
-
-	return tcp_room(sk, peer, tx) * 3 >= limit;
+	return tcp_room(sk, peer, tx) * 3 >= most_bytes(sk, peer);
 }
 
 static ssize_t pipe_error(const struct inet_sock *sk, const struct sock_msg *m, ssize_t error)
@@ -62,11 +66,18 @@ static void tell_urgent(struct inet_sock *peer)
 	wake_up_poll(&peer->rd_wait, EPOLLPRI | EPOLLIN | EPOLLRDNORM);
 }
 
+/* Does @peer answer more data with a reset, because it is closed, or has said that it neither reads nor writes any more? */
+static bool unwanted(const struct inet_sock *peer)
+{
+	return READ_ONCE(peer->dead) ||
+	       (READ_ONCE(peer->state) == TCP_FIN_WAIT2 && (READ_ONCE(peer->shutdown) & SHUT_RECV));
+}
+
 /* send_mutex held. Bytes, 0: no room, or -errno. @byte: the last one of MSG_OOB. */
 static ssize_t send_some(struct inet_sock *sk, struct sock_msg *m, u8 byte)
 {
-	struct inet_sock *peer = sk->peer;
-	struct tcp_half *tx = sk->tx;
+	struct inet_sock *peer;
+	struct tcp_half *tx;
 	size_t size;
 	ssize_t n;
 	bool oob;
@@ -74,7 +85,10 @@ static ssize_t send_some(struct inet_sock *sk, struct sock_msg *m, u8 byte)
 
 	if (send_over(sk))
 		return -EPIPE;
-	if (READ_ONCE(peer->dead)) {
+	/* After the state: while we slept another thread may have led this socket into another connection. */
+	peer = READ_ONCE(sk->peer);
+	tx = READ_ONCE(sk->tx);
+	if (unwanted(peer)) {
 		/* It goes out, and the answer is a reset: a long write does not come to its end. */
 		n = (ssize_t)MIN(m->it.count, (size_t)SEND_PIECE);
 		iter_advance(&m->it, (size_t)n);
@@ -110,7 +124,7 @@ static bool may_send(struct inet_sock *sk)
 
 	spin_lock(&sk->lock);
 	if (sk->peer && !send_over(sk))
-		ok = READ_ONCE(sk->peer->dead) || tcp_room(sk, sk->peer, sk->tx);
+		ok = unwanted(sk->peer) || tcp_room(sk, sk->peer, sk->tx);
 	spin_unlock(&sk->lock);
 	return ok;
 }
@@ -148,10 +162,15 @@ static int last_byte(const struct iov_iter *it, u8 *byte)
 static ssize_t tcp_sendmsg(struct socket *s, struct sock_msg *m)
 {
 	struct inet_sock *sk = s->sk;
-	ktime_t deadline = sock_deadline(s->sndtimeo, m->flags & MSG_DONTWAIT);
-	ssize_t sent = 0, n = tcp_wait_connect(sk, deadline);
+	const bool nonblock = m->flags & MSG_DONTWAIT;
+	ktime_t deadline = sock_deadline(s->sndtimeo, nonblock);
+	ssize_t sent = 0, n = 0;
 	u8 byte = 0;
 
+	if ((m->flags & MSG_FASTOPEN) && m->name)
+		n = tcp_connect(s, m->name, m->namelen, nonblock);
+	if (!n)
+		n = tcp_wait_connect(sk, deadline);
 	if (!n && (m->flags & MSG_OOB) && m->it.count)
 		n = last_byte(&m->it, &byte);
 	if (n)
@@ -197,7 +216,16 @@ static void space_freed(struct inet_sock *sk)
 struct recv_state {
 	ssize_t done;
 	u64 skip; /* MSG_PEEK: bytes already looked at */
+	/* Before the bytes were counted: what was sent before the end of a stream, or its reset, comes before it. */
+	u32 shutdown;
+	bool failed; /* there is an error, or no connection */
 };
+
+static void look_at_end(struct inet_sock *sk, struct recv_state *r)
+{
+	r->shutdown = __atomic_load_n(&sk->shutdown, __ATOMIC_ACQUIRE);
+	r->failed = smp_load_acquire(&sk->error) || smp_load_acquire(&sk->state) == TCP_CLOSE;
+}
 
 /*
  * recv_mutex held. How many bytes can be read in one go; the urgent byte ends a read before it, and is left out unless it is to be
@@ -256,21 +284,22 @@ static ssize_t take(struct inet_sock *sk, struct sock_msg *m, struct recv_state 
 	return (size_t)got < n ? -EFAULT : got;
 }
 
-/* recv_mutex held. Is the stream over, as seen before its bytes were counted? 1: yes; 0: no; or -errno. */
-static int recv_end(struct inet_sock *sk, const struct recv_state *r, u32 shutdown, ktime_t deadline)
+/* recv_mutex held. Is the stream over? 1: yes; 0: no; or -errno. */
+static int recv_end(struct inet_sock *sk, const struct recv_state *r, ktime_t deadline)
 {
+	const bool shut = r->shutdown & SHUT_RECV;
 	int ret;
 
 	if (r->done)
-		return READ_ONCE(sk->error) || (shutdown & SHUT_RECV) || READ_ONCE(sk->state) == TCP_CLOSE || !deadline;
-	if (sk->fin && (shutdown & SHUT_RECV))
+		return r->failed || shut || !deadline;
+	if (sk->fin && shut)
 		return 1;
-	ret = inet_take_error(sk);
+	ret = r->failed ? inet_take_error(sk) : 0;
 	if (ret)
 		return ret;
-	if (shutdown & SHUT_RECV)
+	if (shut)
 		return 1;
-	if (READ_ONCE(sk->state) == TCP_CLOSE)
+	if (r->failed && READ_ONCE(sk->state) == TCP_CLOSE)
 		return -ENOTCONN;
 	return deadline ? 0 : -EAGAIN;
 }
@@ -311,10 +340,11 @@ static ssize_t recv_bytes(struct socket *s, struct sock_msg *m)
 	if (target == 0)
 		target = 1;
 	while (m->it.count) {
-		u32 shutdown = __atomic_load_n(&sk->shutdown, __ATOMIC_ACQUIRE); /* before the bytes */
-		u64 avail = readable(s, sk, &r, &drop);
+		u64 avail;
 		ssize_t n;
 
+		look_at_end(sk, &r);
+		avail = readable(s, sk, &r, &drop);
 		if (drop) {
 			if (r.done)
 				break;
@@ -339,7 +369,7 @@ static ssize_t recv_bytes(struct socket *s, struct sock_msg *m)
 		}
 		if (r.done >= target)
 			break;
-		ret = recv_end(sk, &r, shutdown, deadline);
+		ret = recv_end(sk, &r, deadline);
 		if (!ret)
 			ret = wait_data(sk, r.skip, deadline);
 		if (ret)
@@ -397,6 +427,9 @@ static u32 poll_data(const struct socket *s, struct inet_sock *sk)
 	u64 target = s->rcvlowat;
 	u32 ready = 0;
 
+	/* There will never be more than fits, nor even as much from who waits for room before it writes on. */
+	if (sk->peer)
+		target = MIN(target, most_bytes(sk->peer, sk) / 2);
 	if (urg && !s->oobinline && used && sk->rx->urg_pos == sk->rx->ring.tail)
 		target++;
 	if (used >= target)

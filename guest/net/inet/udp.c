@@ -214,7 +214,7 @@ static ssize_t udp_sendmsg(struct socket *s, struct sock_msg *m)
 		return ret;
 	}
 	hears = inet_find(SOCK_DGRAM, &to, &from);
-	if (!hears && sk->remote.port && !m->namelen) {
+	if (!hears && sk->remote.port == to.port && addr_equal(&sk->remote.addr, &to.addr)) {
 		WRITE_ONCE(sk->error, ECONNREFUSED);
 		inet_wake_all(sk);
 	}
@@ -248,10 +248,10 @@ static struct dgram *next_dgram(struct socket *s, bool peek, ktime_t deadline)
 		spin_unlock(&sk->lock);
 		if (d)
 			return d;
-		if (READ_ONCE(sk->shutdown) & SHUT_RECV)
-			return NULL;
 		if (!deadline)
 			return ERR_PTR(-EAGAIN);
+		if (READ_ONCE(sk->shutdown) & SHUT_RECV)
+			return NULL;
 		mutex_unlock(&sk->recv_mutex);
 		ret = wait_event_interruptible_until(&sk->rd_wait, readable(sk), deadline);
 		mutex_lock(&sk->recv_mutex);
@@ -365,7 +365,6 @@ static int udp_connect(struct socket *s, const struct sockaddr_any *addr, u32 le
 	mutex_lock(&sk->bind_mutex);
 	if (addr->family == AF_UNSPEC) {
 		disconnect(sk);
-		inet_take_error(sk);
 	} else {
 		from = sk->local;
 		if (!sk->bound_addr)

@@ -150,10 +150,11 @@ static int nl_connect(struct socket *s, const struct sockaddr_any *addr, u32 len
 	return take_name(s->sk, 0);
 }
 
-static int nl_getname(struct socket *s, struct sockaddr_any *addr, bool peer)
+static int nl_getname(struct socket *s, struct sockaddr_any *addr, enum sock_end end)
 {
 	struct nl_sock *sk = s->sk;
-	const struct sockaddr_nl nl = {AF_NETLINK, 0, peer ? 0 : sk->pid, peer ? 0 : sk->groups};
+	const bool own = end == SOCK_OWN;
+	const struct sockaddr_nl nl = {AF_NETLINK, 0, own ? sk->pid : 0, own ? sk->groups : 0};
 
 	memcpy(addr, &nl, sizeof(nl));
 	return sizeof(nl);

@@ -453,12 +453,12 @@ struct unix_sock *unix_find(const struct sockaddr_any *addr, u32 len, u16 type)
 
 /* ---- what all types share ---- */
 
-int unix_getname(struct socket *s, struct sockaddr_any *addr, bool peer)
+int unix_getname(struct socket *s, struct sockaddr_any *addr, enum sock_end end)
 {
 	struct unix_sock *sk = s->sk;
 	u32 len;
 
-	sk = peer ? unix_peer_get(sk) : unix_get(sk);
+	sk = end == SOCK_OWN ? unix_get(sk) : unix_peer_get(sk);
 	if (!sk)
 		return -ENOTCONN;
 	len = unix_copy_addr(smp_load_acquire(&sk->addr), addr);

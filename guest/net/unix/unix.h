@@ -148,7 +148,7 @@ long unix_ioctl(struct socket *s, u32 cmd, u64 arg);
 /* unix/stream.c, unix/dgram.c */
 extern const struct sock_ops unix_stream_ops, unix_dgram_ops, unix_seqpacket_ops;
 int unix_socketpair(struct socket *a, struct socket *b);
-int unix_getname(struct socket *s, struct sockaddr_any *addr, bool peer);
+int unix_getname(struct socket *s, struct sockaddr_any *addr, enum sock_end end);
 int unix_shutdown(struct socket *s, u32 how);
 void unix_release(struct socket *s);
 int unix_getsockopt(struct socket *s, int level, int opt, void *val, u32 *len);
