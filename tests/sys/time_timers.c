@@ -18,9 +18,9 @@ static volatile siginfo_t last;
 
 static void note(int sig, siginfo_t *info, void *ctx)
 {
-	hits++;
 	taker = gettid();
 	last = *info;
+	hits++; /* last: another thread may be waiting for it */
 }
 
 static void handle(int sig)
