@@ -155,17 +155,18 @@ static void disassociate(struct process *p, bool exits)
 		return;
 	}
 	pgrp = foreground(t);
-	if (pgrp) {
-		send_signal_pgrp(SIGHUP, NULL, pgrp);
-		send_signal_pgrp(SIGCONT, NULL, pgrp);
-		pid_put(pgrp);
-	}
 	spin_lock(&task_lock);
 	session = pid_get(p->session);
 	spin_unlock(&task_lock);
 	tty_forget_owners(t);
 	session_clear(session, t);
 	pid_put(session);
+	/* Whoever takes the signal finds no terminal any more. */
+	if (pgrp) {
+		send_signal_pgrp(SIGHUP, NULL, pgrp);
+		send_signal_pgrp(SIGCONT, NULL, pgrp);
+		pid_put(pgrp);
+	}
 	tty_put(t);
 }
 
