@@ -82,7 +82,7 @@
 /* Umbra: bits of PVCS.pending. Set by anyone with an atomic or; fetched by the vCPU with an atomic exchange. */
 #define UM_PENDING_TIMER 0x1   /* the deadline of UM_HC_SET_TIMER has passed */
 #define UM_PENDING_KICK 0x2    /* another vCPU called UM_HC_KICK (reschedule, task work) */
-#define UM_PENDING_QUEUE 0x4   /* a device published something in a used ring */
+#define UM_PENDING_QUEUE 0x4   /* a device published something in a used ring, or um_clock.steps was raised */
 #define UM_PENDING_CONTROL 0x8 /* reserved for the control plane (pause, snapshot) */
 
 /* ---- Synthetic MSRs ---- */

@@ -249,10 +249,15 @@ static void timerfd_move(struct timerfd *t)
 	wake_up_poll(&t->wait, EPOLLIN);
 }
 
-void timerfd_clock_was_set(void)
+void timerfd_look_at_clock(void)
 {
+	static u64 seen; /* of several vCPUs that look at once each may move the timers: that does not hurt */
+	const u64 steps = clock_steps();
 	struct timerfd *t;
 
+	if (likely(steps == READ_ONCE(seen)))
+		return;
+	WRITE_ONCE(seen, steps);
 	spin_lock(&all_lock);
 	list_for_each_entry(t, &all_realtime, link)
 		timerfd_move(t);

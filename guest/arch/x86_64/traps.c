@@ -14,7 +14,7 @@
 #include <gk/signal.h>
 #include <gk/syscall.h>
 #include <gk/task.h>
-#include <gk/timer.h>
+#include <gk/time.h>
 #include <gk/uaccess.h>
 
 #include "arch.h"
@@ -42,8 +42,10 @@ void handle_pending(u64 pending)
 	c->in_pending = true;
 	if (pending & UM_PENDING_TIMER)
 		timers_run();
-	if (pending & UM_PENDING_QUEUE)
+	if (pending & UM_PENDING_QUEUE) {
 		virtq_interrupt();
+		timerfd_look_at_clock();
+	}
 	c->in_pending = false;
 	if (unlikely(READ_ONCE(c->barrier_wanted)) && atomic_xchg(&c->barrier_wanted, 0))
 		hv_wake(&c->barrier_wanted, ~0u);

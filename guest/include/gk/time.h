@@ -53,7 +53,10 @@ struct itimerspec64 {
 #define CLOCK_BOOTTIME_ALARM 9
 #define CLOCK_TAI 11
 
-/* CLOCK_REALTIME was set: timers on it move, TFD_TIMER_CANCEL_ON_SET fires. From kernel/clock.c, no locks held. fs/timerfd.c */
-void timerfd_clock_was_set(void);
+/*
+ * The VMM has interrupted us, perhaps because somebody set CLOCK_REALTIME on the host: if so, absolute timers on it move and
+ * TFD_TIMER_CANCEL_ON_SET fires. No locks held; does not sleep. fs/timerfd.c
+ */
+void timerfd_look_at_clock(void);
 
 #endif
