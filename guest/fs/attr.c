@@ -4,6 +4,7 @@
  *
  * notify_change() is the one way to a file system's setattr(): it checks, holds the inode's lock and tells inotify.
  */
+#include <gk/time.h>
 #include "internal.h"
 
 /* Who may do what @attr asks. */
@@ -53,7 +54,6 @@ void setattr_copy(struct inode *i, const struct iattr *attr)
 		i->mtime = attr->mtime;
 	if (attr->valid & ATTR_CTIME)
 		i->ctime = attr->ctime;
-	i->change_id++;
 }
 
 /* Set-id bits go when the owner or content of a file changes, unless it is somebody's who may set them. */
@@ -115,6 +115,16 @@ static int change_path(const struct path *p, struct iattr *attr)
 	return err ? err : notify_change(p->dentry, attr);
 }
 
+/* user_path_at() with the flags that fchmodat2(), fchownat() and utimensat() take. */
+static int path_at(int dfd, const char __user *uname, u32 flags, struct path *p)
+{
+	const u32 follow = flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW;
+
+	if (flags & ~(u32)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+		return -EINVAL;
+	return user_path_at(dfd, uname, follow | (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0), p);
+}
+
 /* ---- mode ---- */
 
 int chmod_path(const struct path *p, umode_t mode)
@@ -129,12 +139,8 @@ int chmod_path(const struct path *p, umode_t mode)
 static long do_chmod(int dfd, const char __user *uname, umode_t mode, u32 flags)
 {
 	struct path p;
-	u32 lookup = flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW;
-	int err;
+	int err = path_at(dfd, uname, flags, &p);
 
-	if (flags & ~(u32)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
-		return -EINVAL;
-	err = user_path_at(dfd, uname, lookup | (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0), &p);
 	if (err)
 		return err;
 	err = chmod_path(&p, mode);
@@ -189,12 +195,8 @@ static int chown_path(const struct path *p, kuid_t uid, kgid_t gid)
 static long do_chown(int dfd, const char __user *uname, kuid_t uid, kgid_t gid, u32 flags)
 {
 	struct path p;
-	u32 lookup = flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW;
-	int err;
+	int err = path_at(dfd, uname, flags, &p);
 
-	if (flags & ~(u32)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
-		return -EINVAL;
-	err = user_path_at(dfd, uname, lookup | (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0), &p);
 	if (err)
 		return err;
 	err = chown_path(&p, uid, gid);
@@ -279,13 +281,9 @@ static int check_times(const struct timespec64 *t)
 
 static long utimes_at(int dfd, const char __user *uname, const struct timespec64 *t, u32 flags)
 {
-	u32 lookup = flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW;
 	struct path p;
-	int err;
+	int err = path_at(dfd, uname, flags, &p);
 
-	if (flags & ~(u32)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
-		return -EINVAL;
-	err = user_path_at(dfd, uname, lookup | (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0), &p);
 	if (err)
 		return err;
 	err = set_times(&p, t);
@@ -321,10 +319,6 @@ SYSCALL4(utimensat, int, dfd, const char __user *, uname, const struct timespec6
 		return flags ? -EINVAL : utimes_fd(dfd, ut ? t : NULL);
 	return utimes_at(dfd, uname, ut ? t : NULL, flags);
 }
-
-struct timeval64 {
-	s64 tv_sec, tv_usec;
-};
 
 static long do_utimes(int dfd, const char __user *uname, const struct timeval64 __user *ut)
 {

@@ -657,17 +657,10 @@ SYSCALL6(epoll_pwait, s32, epfd, struct epoll_event __user *, out, s32, max, s32
 SYSCALL6(epoll_pwait2, s32, epfd, struct epoll_event __user *, out, s32, max, const struct timespec64 __user *, uts,
 	 const u64 __user *, mask, size_t, size)
 {
-	ktime_t deadline = KTIME_NEVER;
-	struct timespec64 ts;
+	ktime_t deadline;
+	const int err = timeout_from_user(uts, &deadline);
 
-	if (uts) {
-		if (copy_from_user(&ts, uts, sizeof(ts)))
-			return -EFAULT;
-		if (!timespec64_valid(&ts))
-			return -EINVAL;
-		deadline = deadline_after(timespec64_to_ns(&ts));
-	}
-	return do_epoll_pwait(epfd, out, max, deadline, mask, size);
+	return err ? err : do_epoll_pwait(epfd, out, max, deadline, mask, size);
 }
 
 static long do_epoll_create(u32 flags)

@@ -34,6 +34,8 @@ struct poll_block {
 /* One call that waits. */
 struct poll_waiter {
 	struct poll_table pt;
+	ktime_t deadline; /* 0: the call does not wait */
+	bool timed_out;	  /* the next round is the last */
 	bool triggered;
 	int error;
 	u32 nr_inline;
@@ -92,10 +94,12 @@ static void poll_enqueue(struct file *f, struct wait_queue *q, struct poll_table
 	add_wait_queue(q, &pe->wait);
 }
 
-static void waiter_init(struct poll_waiter *w)
+static void waiter_init(struct poll_waiter *w, ktime_t deadline)
 {
-	w->pt.queue = poll_enqueue;
+	w->pt.queue = deadline ? poll_enqueue : NULL;
 	w->pt.events = 0;
+	w->deadline = deadline;
+	w->timed_out = deadline == 0;
 	w->triggered = false;
 	w->error = 0;
 	w->nr_inline = 0;
@@ -122,18 +126,36 @@ static void waiter_done(struct poll_waiter *w)
 	}
 }
 
-/* Sleeps until an entry is triggered, a signal comes or the deadline passes; true in the last case. */
-static bool waiter_sleep(struct poll_waiter *w, ktime_t deadline)
+/* Sleeps until an entry is triggered, a signal comes or the deadline passes. */
+static void waiter_sleep(struct poll_waiter *w)
 {
 	int ret = 1;
 
 	set_current_state(TASK_INTERRUPTIBLE);
 	if (!READ_ONCE(w->triggered))
-		ret = schedule_until(deadline);
+		ret = schedule_until(w->deadline);
 	set_current_state(TASK_RUNNING);
 	WRITE_ONCE(w->triggered, false);
 	smp_mb(); /* before the files are asked again */
-	return ret == 0;
+	w->timed_out = ret == 0;
+}
+
+/*
+ * All files have been asked, *count of them are ready (< 0: an error). True if *count, which may become an error, is
+ * the result of the call; false after a sleep: they are to be asked again.
+ */
+static bool round_decides(struct poll_waiter *w, int *count)
+{
+	w->pt.queue = NULL;
+	if (*count || w->timed_out)
+		return true;
+	*count = w->error;
+	if (!*count && signal_pending())
+		*count = -EINTR;
+	if (*count)
+		return true;
+	waiter_sleep(w);
+	return false;
 }
 
 struct pollfd {
@@ -161,14 +183,12 @@ static u32 poll_one(struct pollfd *p, struct poll_waiter *w)
 static int poll_wait_ready(struct pollfd *fds, u32 n, ktime_t deadline)
 {
 	struct poll_waiter w;
-	bool timed_out = deadline == 0;
-	int count = 0;
+	int count;
 	u32 i;
 
-	waiter_init(&w);
-	if (timed_out)
-		w.pt.queue = NULL;
-	for (;;) {
+	waiter_init(&w, deadline);
+	do {
+		count = 0;
 		for (i = 0; i < n; i++) {
 			fds[i].revents = poll_one(&fds[i], &w);
 			if (fds[i].revents) {
@@ -176,16 +196,7 @@ static int poll_wait_ready(struct pollfd *fds, u32 n, ktime_t deadline)
 				w.pt.queue = NULL;
 			}
 		}
-		w.pt.queue = NULL;
-		if (count || timed_out)
-			break;
-		count = w.error;
-		if (!count && signal_pending())
-			count = -EINTR;
-		if (count)
-			break;
-		timed_out = waiter_sleep(&w, deadline);
-	}
+	} while (!round_decides(&w, &count));
 	waiter_done(&w);
 	return count;
 }
@@ -243,22 +254,6 @@ SYSCALL3(poll, struct pollfd __user *, ufds, u32, n, s32, timeout_ms)
 	return -ERESTART_RESTARTBLOCK;
 }
 
-/* A relative timeout of a program: absolute deadline in *deadline (0: do not wait). @ts NULL: never. */
-static int timeout_get(const struct timespec64 __user *uts, ktime_t *deadline)
-{
-	struct timespec64 ts;
-
-	*deadline = KTIME_NEVER;
-	if (!uts)
-		return 0;
-	if (copy_from_user(&ts, uts, sizeof(ts)))
-		return -EFAULT;
-	if (!timespec64_valid(&ts))
-		return -EINVAL;
-	*deadline = deadline_after(timespec64_to_ns(&ts));
-	return 0;
-}
-
 static u64 time_left(ktime_t deadline)
 {
 	ktime_t now = ktime_mono();
@@ -290,7 +285,7 @@ SYSCALL5(ppoll, struct pollfd __user *, ufds, u32, n, struct timespec64 __user *
 	 size)
 {
 	ktime_t deadline;
-	int ret = timeout_get(uts, &deadline);
+	int ret = timeout_from_user(uts, &deadline);
 
 	if (!ret && mask)
 		ret = set_user_sigmask(mask, size);
@@ -365,24 +360,12 @@ static int select_round(struct fd_sets *s, int nfds, struct poll_waiter *w)
 static int select_wait_ready(struct fd_sets *s, int nfds, ktime_t deadline)
 {
 	struct poll_waiter w;
-	bool timed_out = deadline == 0;
 	int count;
 
-	waiter_init(&w);
-	if (timed_out)
-		w.pt.queue = NULL;
-	for (;;) {
+	waiter_init(&w, deadline);
+	do
 		count = select_round(s, nfds, &w);
-		w.pt.queue = NULL;
-		if (count || timed_out)
-			break;
-		count = w.error;
-		if (!count && signal_pending())
-			count = -EINTR;
-		if (count)
-			break;
-		timed_out = waiter_sleep(&w, deadline);
-	}
+	while (!round_decides(&w, &count));
 	waiter_done(&w);
 	return count;
 }
@@ -439,10 +422,6 @@ static long do_select(int n, u64 __user *const usets[3], ktime_t deadline)
 	return ret;
 }
 
-struct timeval64 {
-	s64 tv_sec, tv_usec;
-};
-
 SYSCALL5(select, s32, n, u64 __user *, in, u64 __user *, out, u64 __user *, ex, struct timeval64 __user *, utv)
 {
 	u64 __user *const sets[3] = {in, out, ex};
@@ -466,10 +445,7 @@ SYSCALL5(select, s32, n, u64 __user *, in, u64 __user *, out, u64 __user *, ex, 
 	if (ret == -EINTR)
 		ret = -ERESTARTNOHAND;
 	if (utv) {
-		u64 left = time_left(deadline);
-
-		tv.tv_sec = left / NSEC_PER_SEC;
-		tv.tv_usec = left % NSEC_PER_SEC / NSEC_PER_USEC;
+		tv = ns_to_timeval64(time_left(deadline));
 		if (copy_to_user(utv, &tv, sizeof(tv)) && ret == -ERESTARTNOHAND)
 			ret = -EINTR;
 	}
@@ -491,7 +467,7 @@ SYSCALL6(pselect6, s32, n, u64 __user *, in, u64 __user *, out, u64 __user *, ex
 
 	if (usig && copy_from_user(&sig, usig, sizeof(sig)))
 		return -EFAULT;
-	ret = timeout_get(uts, &deadline);
+	ret = timeout_from_user(uts, &deadline);
 	if (!ret && sig.mask)
 		ret = set_user_sigmask(sig.mask, sig.size);
 	if (ret)

@@ -563,17 +563,15 @@ SYSCALL1(mq_unlink, const char __user *, uname)
 /* The deadline of a call whose time-out is an absolute CLOCK_REALTIME: monotonic; 1: long ago. */
 static int get_deadline(const struct timespec64 __user *uts, ktime_t *deadline)
 {
-	struct timespec64 ts;
 	u64 when, now;
+	int err;
 
 	*deadline = KTIME_NEVER;
 	if (!uts)
 		return 0;
-	if (copy_from_user(&ts, uts, sizeof(ts)))
-		return -EFAULT;
-	if (!timespec64_valid(&ts))
-		return -EINVAL;
-	when = timespec64_to_ns(&ts);
+	err = timespec_from_user(uts, &when);
+	if (err)
+		return err;
 	now = ktime_real();
 	*deadline = when > now ? deadline_after(when - now) : 1;
 	return 0;

@@ -451,17 +451,10 @@ SYSCALL3(semop, s32, id, const struct sembuf __user *, ops, u32, n)
 
 SYSCALL4(semtimedop, s32, id, const struct sembuf __user *, ops, u32, n, const struct timespec64 __user *, uts)
 {
-	ktime_t deadline = KTIME_NEVER;
-	struct timespec64 ts;
+	ktime_t deadline;
+	const int err = timeout_from_user(uts, &deadline);
 
-	if (uts) {
-		if (copy_from_user(&ts, uts, sizeof(ts)))
-			return -EFAULT;
-		if (!timespec64_valid(&ts))
-			return -EINVAL;
-		deadline = deadline_after(timespec64_to_ns(&ts));
-	}
-	return do_semop(id, ops, n, deadline);
+	return err ? err : do_semop(id, ops, n, deadline);
 }
 
 /* ---- semctl ---- */

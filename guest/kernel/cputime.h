@@ -5,20 +5,7 @@
 
 #include <gk/acct.h>
 #include <gk/signal.h>
-#include <gk/timer.h>
-
-#define CLOCK_REALTIME 0
-#define CLOCK_MONOTONIC 1
-#define CLOCK_PROCESS_CPUTIME_ID 2
-#define CLOCK_THREAD_CPUTIME_ID 3
-#define CLOCK_MONOTONIC_RAW 4
-#define CLOCK_REALTIME_COARSE 5
-#define CLOCK_MONOTONIC_COARSE 6
-#define CLOCK_BOOTTIME 7
-#define CLOCK_REALTIME_ALARM 8
-#define CLOCK_BOOTTIME_ALARM 9
-#define CLOCK_TAI 11
-#define TIMER_ABSTIME 1
+#include <gk/time.h>
 
 /*
  * How often a deadline on CLOCK_REALTIME is looked at again: somebody may set that clock on the host, and nobody tells us.

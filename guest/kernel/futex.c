@@ -7,10 +7,10 @@
 #include <gk/futex.h>
 #include <gk/syscall.h>
 #include <gk/task.h>
+#include <gk/time.h>
 #include <gk/uaccess.h>
 
 #include "futex_internal.h"
-#include "timespec.h"
 
 #define FUTEX_WAIT 0
 #define FUTEX_WAKE 1
@@ -33,7 +33,7 @@ ktime_t futex_deadline(u64 ns, bool realtime)
 	if (!realtime)
 		return ns >= KTIME_MAX ? KTIME_NEVER : ns;
 	now = ktime_real();
-	return deadline_after(ns > now ? ns - now : 0);
+	return ktime_after(ns > now ? ns - now : 0);
 }
 
 int futex_wait_on(u64 uaddr, bool shared, u32 val, ktime_t deadline, u32 bitset)
@@ -111,11 +111,6 @@ int futex_wake_up(u64 uaddr, bool shared, u32 n, u32 bitset)
 	}
 	futex_key_put(&key);
 	return ret;
-}
-
-long futex_wake_addr(u64 uaddr, u32 n)
-{
-	return futex_wake_up(uaddr, true, n, FUTEX_BITSET_ANY);
 }
 
 /* Both buckets locked. Moves @q; the key it had is handed back, to be put without locks. */
@@ -353,7 +348,7 @@ static int op_deadline(u32 cmd, u32 op, const struct timespec64 __user *uts, kti
 	if (err)
 		return err;
 	if (cmd == FUTEX_WAIT)
-		*deadline = deadline_after(ns);
+		*deadline = ktime_after(ns);
 	else
 		*deadline = futex_deadline(ns, cmd == FUTEX_LOCK_PI || (op & FUTEX_CLOCK_REALTIME));
 	return 0;

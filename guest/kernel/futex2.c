@@ -7,18 +7,16 @@
 #include <gk/slab.h>
 #include <gk/syscall.h>
 #include <gk/task.h>
+#include <gk/time.h>
 #include <gk/uaccess.h>
 
 #include "futex_internal.h"
-#include "timespec.h"
 
 #define FUTEX2_SIZE_U32 0x02
 #define FUTEX2_SIZE_MASK 0x03
 #define FUTEX2_PRIVATE 128
 #define FUTEX2_VALID (FUTEX2_SIZE_MASK | FUTEX2_PRIVATE)
 #define FUTEX_WAITV_MAX 128
-#define CLOCK_REALTIME 0
-#define CLOCK_MONOTONIC 1
 
 struct futex_waitv {
 	u64 val;

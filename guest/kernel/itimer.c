@@ -15,7 +15,6 @@
 
 #include "cputime.h"
 #include "signal_internal.h"
-#include "timespec.h"
 
 #define SAMPLE_MIN_NS (NSEC_PER_MSEC)
 #define SAMPLE_MAX_NS (NSEC_PER_SEC)
@@ -231,7 +230,7 @@ static int itimer_write(struct process *p, int which, const struct itimer_value 
 	if (!it)
 		return -ENOMEM;
 	if (which == ITIMER_REAL) {
-		deadline = deadline_after(v->value);
+		deadline = ktime_after(v->value);
 		it->real_interval = v->interval;
 		it->real_expiry = v->value ? deadline : 0;
 		ktimer_start(&it->real, v->value ? deadline : KTIME_NEVER);
@@ -259,14 +258,9 @@ static int timeval_ns(const struct timeval64 *tv, u64 *ns)
 	return 0;
 }
 
-static struct timeval64 ns_timeval(u64 ns)
-{
-	return (struct timeval64){(s64)(ns / NSEC_PER_SEC), (s64)(ns % NSEC_PER_SEC / NSEC_PER_USEC)};
-}
-
 static int itimer_to_user(struct user_itimerval __user *uv, const struct itimer_value *v)
 {
-	struct user_itimerval u = {ns_timeval(v->interval), ns_timeval(v->value)};
+	struct user_itimerval u = {ns_to_timeval64(v->interval), ns_to_timeval64(v->value)};
 
 	return copy_to_user(uv, &u, sizeof(u));
 }

@@ -8,7 +8,6 @@
 #include <gk/uaccess.h>
 
 #include "cputime.h"
-#include "timespec.h"
 
 /* Until a monotonic deadline: 0 or -ERESTARTSYS. Wake-ups without reason do not end it. */
 static int sleep_until(ktime_t deadline)
@@ -56,7 +55,7 @@ SYSCALL2(nanosleep, const struct timespec64 __user *, uts, struct timespec64 __u
 	u64 ns;
 	int err = timespec_from_user(uts, &ns);
 
-	return err ? err : relative_sleep(deadline_after(ns), urem);
+	return err ? err : relative_sleep(ktime_after(ns), urem);
 }
 
 /* Until @clock reads @target. The host may set CLOCK_REALTIME meanwhile. */
@@ -72,7 +71,7 @@ static long absolute_sleep(s32 clock, u64 target)
 		left = target - now;
 		if (settable)
 			left = MIN(left, (u64)REALTIME_RECHECK_NS);
-		if (sleep_until(deadline_after(left)))
+		if (sleep_until(ktime_after(left)))
 			return -ERESTARTNOHAND;
 	}
 }
@@ -90,7 +89,7 @@ static long cpu_sleep(const struct cpu_clock *c, u64 target)
 		if (now >= target)
 			return 0;
 		wait = (target - now) / max_parallelism(current->process);
-		if (sleep_until(deadline_after(MAX(wait, (u64)NSEC_PER_MSEC))))
+		if (sleep_until(ktime_after(MAX(wait, (u64)NSEC_PER_MSEC))))
 			return -ERESTARTNOHAND;
 	}
 }
@@ -134,5 +133,5 @@ SYSCALL4(clock_nanosleep, s32, clock, int, flags, const struct timespec64 __user
 		return err;
 	if (flags & TIMER_ABSTIME)
 		return absolute_sleep(clock, ns);
-	return relative_sleep(deadline_after(ns), urem);
+	return relative_sleep(ktime_after(ns), urem);
 }

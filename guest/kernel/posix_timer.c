@@ -17,7 +17,6 @@
 
 #include "cputime.h"
 #include "signal_internal.h"
-#include "timespec.h"
 
 #define SIGEV_SIGNAL 0
 #define SIGEV_NONE 1
@@ -118,7 +117,7 @@ static void timer_arm(struct posix_timer *pt, ktime_t floor)
 	} else if (pt->realtime) {
 		now = timer_now(pt);
 		now = pt->expiry > now ? MIN(pt->expiry - now, (u64)REALTIME_RECHECK_NS) : 0;
-		ktimer_start(&pt->ktimer, MAX(deadline_after(now), floor));
+		ktimer_start(&pt->ktimer, MAX(ktime_after(now), floor));
 	} else {
 		ktimer_start(&pt->ktimer, MAX(pt->expiry, floor));
 	}
@@ -427,10 +426,6 @@ struct timer_value {
 	u64 interval, value; /* ns */
 };
 
-struct user_itimerspec {
-	struct timespec64 interval, value;
-};
-
 /* siglock held. */
 static struct timer_value timer_read(struct posix_timer *pt)
 {
@@ -471,18 +466,18 @@ static void timer_write(struct posix_timer *pt, int flags, const struct timer_va
 	timer_arm(pt, 0);
 }
 
-static int timer_to_user(struct user_itimerspec __user *us, const struct timer_value *v)
+static int timer_to_user(struct itimerspec64 __user *us, const struct timer_value *v)
 {
-	struct user_itimerspec s = {ns_timespec(v->interval), ns_timespec(v->value)};
+	struct itimerspec64 s = {ns_to_timespec64(v->interval), ns_to_timespec64(v->value)};
 
 	return copy_to_user(us, &s, sizeof(s));
 }
 
-SYSCALL4(timer_settime, s32, id, int, flags, const struct user_itimerspec __user *, unew,
-	 struct user_itimerspec __user *, uold)
+SYSCALL4(timer_settime, s32, id, int, flags, const struct itimerspec64 __user *, unew, struct itimerspec64 __user *,
+	 uold)
 {
 	struct process *p = current->process;
-	struct user_itimerspec s;
+	struct itimerspec64 s;
 	struct timer_value v, old = {0, 0};
 	struct posix_timer *pt;
 
@@ -490,10 +485,10 @@ SYSCALL4(timer_settime, s32, id, int, flags, const struct user_itimerspec __user
 		return -EINVAL;
 	if (copy_from_user(&s, unew, sizeof(s)))
 		return -EFAULT;
-	if (!timespec_valid(&s.interval) || !timespec_valid(&s.value))
+	if (!timespec64_valid(&s.interval) || !timespec64_valid(&s.value))
 		return -EINVAL;
-	v.interval = timespec_ns(&s.interval);
-	v.value = timespec_ns(&s.value);
+	v.interval = timespec64_to_ns(&s.interval);
+	v.value = timespec64_to_ns(&s.value);
 	spin_lock(&p->siglock);
 	pt = timer_find(p, id);
 	if (pt) {
@@ -506,7 +501,7 @@ SYSCALL4(timer_settime, s32, id, int, flags, const struct user_itimerspec __user
 	return uold ? timer_to_user(uold, &old) : 0;
 }
 
-SYSCALL2(timer_gettime, s32, id, struct user_itimerspec __user *, us)
+SYSCALL2(timer_gettime, s32, id, struct itimerspec64 __user *, us)
 {
 	struct process *p = current->process;
 	struct timer_value v = {0, 0};

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The signal system calls on masks, actions, stacks and waiting. Sending is in kill.c; rt_sigreturn is with the frames in
- * arch/x86_64/sigframe.c.
+ * The signal system calls on masks, actions, stacks and waiting. Sending is in kill.c; rt_sigreturn is with the frames
+ * in arch/x86_64/sigframe.c.
  */
 #include <gk/errno.h>
 #include <gk/syscall.h>
+#include <gk/time.h>
+#include <gk/time.h>
 #include <gk/timer.h>
 #include <gk/uaccess.h>
 
 #include "signal_internal.h"
-#include "timespec.h"
 
 /* struct kernel_sigaction of the system call, x86-64 */
 struct user_sigaction {
@@ -142,19 +143,16 @@ SYSCALL4(rt_sigtimedwait, const u64 __user *, uthese, struct siginfo __user *, u
 {
 	struct siginfo info;
 	ktime_t deadline = KTIME_NEVER;
-	u64 these, ns;
+	u64 these;
 	long ret;
 
 	if (size != sizeof(u64))
 		return -EINVAL;
 	if (copy_from_user(&these, uthese, sizeof(these)))
 		return -EFAULT;
-	if (uts) {
-		ret = timespec_from_user(uts, &ns);
-		if (ret)
-			return ret;
-		deadline = ns ? deadline_after(ns) : 0;
-	}
+	ret = timeout_from_user(uts, &deadline);
+	if (ret)
+		return ret;
 	ret = wait_for_signal(these & ~SIG_KERNEL_ONLY, &info, deadline);
 	if (ret > 0 && uinfo && copy_to_user(uinfo, &info, sizeof(info)))
 		return -EFAULT;

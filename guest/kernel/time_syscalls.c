@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading clocks. Nobody in a sandbox sets one: CLOCK_REALTIME is the host's. Most readers never come here, they use the
- * vDSO.
+ * Reading clocks. Nobody in a sandbox sets one: CLOCK_REALTIME is the host's. Most readers never come here, they use
+ * the vDSO.
  */
 #include <gk/errno.h>
 #include <gk/string.h>
@@ -9,7 +9,6 @@
 #include <gk/uaccess.h>
 
 #include "cputime.h"
-#include "timespec.h"
 
 #define COARSE_NS (4 * NSEC_PER_MSEC)
 
@@ -153,7 +152,7 @@ struct timezone {
 SYSCALL2(gettimeofday, struct timeval64 __user *, utv, struct timezone __user *, utz)
 {
 	u64 ns = ktime_real();
-	struct timeval64 tv = {(s64)(ns / NSEC_PER_SEC), (s64)(ns % NSEC_PER_SEC / NSEC_PER_USEC)};
+	struct timeval64 tv = ns_to_timeval64(ns);
 
 	if (utv && copy_to_user(utv, &tv, sizeof(tv)))
 		return -EFAULT;
@@ -218,7 +217,7 @@ static long adjust(struct timex __user *utx)
 	tx.precision = 1;
 	tx.tolerance = 32768000;
 	tx.tick = 10000;
-	tx.time = (struct timeval64){(s64)(now / NSEC_PER_SEC), (s64)(now % NSEC_PER_SEC / NSEC_PER_USEC)};
+	tx.time = ns_to_timeval64(now);
 	tx.tai = (s32)(clock_tai_offset_ns() / (s64)NSEC_PER_SEC);
 	if (copy_to_user(utx, &tx, sizeof(tx)))
 		return -EFAULT;

@@ -4,6 +4,7 @@
 #include <gk/socket.h>
 #include <gk/string.h>
 #include <gk/task.h>
+#include <gk/time.h>
 
 enum {
 	SO_DEBUG = 1,
@@ -39,10 +40,6 @@ enum {
 #define BUF_MAX 212992u /* what /proc/sys/net/core/{r,w}mem_max say */
 #define SNDBUF_MIN 4608u
 #define RCVBUF_MIN 2304u
-
-struct timeval64 {
-	s64 sec, usec;
-};
 
 static bool *flag_of(struct socket *s, int opt)
 {
@@ -80,14 +77,14 @@ static int set_timeout(u64 *timeo, const void *val, u32 len)
 	if (len < sizeof(tv))
 		return -EINVAL;
 	memcpy(&tv, val, sizeof(tv));
-	if (tv.usec < 0 || tv.usec >= 1000000)
+	if (tv.tv_usec < 0 || tv.tv_usec >= 1000000)
 		return -EDOM;
-	if (tv.sec < 0)
+	if (tv.tv_sec < 0)
 		*timeo = 0;
-	else if ((!tv.sec && !tv.usec) || tv.sec >= 0x7fffffff)
+	else if ((!tv.tv_sec && !tv.tv_usec) || tv.tv_sec >= 0x7fffffff)
 		*timeo = KTIME_NEVER;
 	else
-		*timeo = (u64)tv.sec * NSEC_PER_SEC + (u64)tv.usec * NSEC_PER_USEC;
+		*timeo = (u64)tv.tv_sec * NSEC_PER_SEC + (u64)tv.tv_usec * NSEC_PER_USEC;
 	return 0;
 }
 
@@ -234,9 +231,7 @@ static int get_number(struct socket *s, int opt, s32 *n)
 
 static struct timeval64 timeout_value(u64 timeo)
 {
-	if (timeo == KTIME_NEVER)
-		return (struct timeval64){0, 0};
-	return (struct timeval64){(s64)(timeo / NSEC_PER_SEC), (s64)(timeo % NSEC_PER_SEC / NSEC_PER_USEC)};
+	return timeo == KTIME_NEVER ? (struct timeval64){0, 0} : ns_to_timeval64(timeo);
 }
 
 int sock_get_option(struct socket *s, int opt, void *val, u32 *len)
