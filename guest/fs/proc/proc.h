@@ -22,6 +22,7 @@ struct pid_entry {
 	const char *name;
 	umode_t mode; /* with type */
 	int (*show)(struct seq *s, struct task *t, struct proc_inode *pi);
+	const char *text;			       /* for a show function that shows this */
 	int (*link)(struct task *t, struct path *out); /* a link that leads to *out (references) */
 	const struct inode_ops *ops;
 	const struct file_ops *fops;
@@ -29,7 +30,6 @@ struct pid_entry {
 };
 #define PID_TGID_ONLY 0x1 /* not below task/TID */
 #define PID_PRIVATE 0x2	  /* only for those who may trace the process */
-#define PID_DIR 0x4
 
 static inline struct proc_inode *proc_i(const struct inode *i)
 {
@@ -42,12 +42,23 @@ extern const struct dentry_ops proc_pid_dentry_ops;
 struct task *proc_task(const struct inode *i);
 /* Its memory, to be given to mm_put_user(), or NULL. */
 struct mm *task_mm(struct task *t);
-/* Makes the inode of an entry below the pid directory @dir and gives it to @d, which is not kept in the cache. 0,
- * -ENOMEM. */
+/* Makes the inode of an entry below the pid directory @dir and gives it to @d, which is not kept in the cache. 0 or -ENOMEM. */
 int proc_pid_add(struct inode *dir, struct dentry *d, struct task *t, const struct pid_entry *e, umode_t mode, int fd);
-int proc_root_lookup(struct inode *dir, struct dentry *d);
-int proc_root_iterate(struct file *f, struct dir_context *ctx);
 u64 proc_pid_ino(s32 pid, u32 what);
+/* Opens an entry that has a show function, for seq_read() and friends. */
+int proc_entry_open(struct inode *i, struct file *f);
+extern const struct inode_ops proc_entry_inode_ops,
+	proc_link_inode_ops; /* of entries with text, of those with a link */
+extern const struct inode_ops proc_task_inode_ops;
+extern const struct file_ops proc_task_ops;
+
+/* entries.c */
+extern const struct pid_entry proc_pid_entries[];
+extern const u32 proc_nr_pid_entries;
+
+/* ns.c */
+extern const struct inode_ops proc_ns_inode_ops, proc_ns_link_ops, proc_net_inode_ops;
+extern const struct file_ops proc_ns_ops, proc_net_ops;
 
 /* fd.c */
 extern const struct inode_ops proc_fd_inode_ops, proc_fdinfo_inode_ops;
