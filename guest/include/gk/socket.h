@@ -2,8 +2,8 @@
 /*
  * Sockets: the layer between the system calls (net/socket.c) and an address family.
  *
- * A family registers itself and makes sockets; a socket's ops do the work. What all families have in common (options at SOL_SOCKET,
- * time-outs, control messages, passing of descriptors) is in the generic layer.
+ * A family registers itself and makes sockets; a socket's ops do the work. What all families have in common (options at
+ * SOL_SOCKET, time-outs, control messages, passing of descriptors) is in the generic layer.
  */
 #ifndef GK_SOCKET_H
 #define GK_SOCKET_H
@@ -147,9 +147,14 @@ static inline ktime_t sock_deadline(u64 timeo, bool nonblock)
 		return 0;
 	return timeo == KTIME_NEVER ? KTIME_NEVER : ktime_mono() + timeo;
 }
-/* What an interrupted wait returns: a call with a time-out is not restarted. */
-static inline int sock_intr(ktime_t deadline)
+/* Waits for @cond on the wait queue @q: 0; -EAGAIN at the deadline; a signal: -ERESTARTSYS, or -EINTR if there is a deadline. */
+#define sock_wait(q, cond, deadline) sock_wait_result(wait_event_interruptible_until(q, cond, deadline), deadline)
+static inline int sock_wait_result(int ret, ktime_t deadline)
 {
+	if (!ret)
+		return 0;
+	if (ret == -ETIME)
+		return -EAGAIN;
 	return deadline == KTIME_NEVER ? -ERESTARTSYS : -EINTR;
 }
 /* The pending error (negative), which is taken; 0 if none. */

@@ -240,16 +240,11 @@ static void admit_all(struct inet_sock *l)
 
 int tcp_wait_connect(struct inet_sock *sk, ktime_t deadline)
 {
-	int ret;
-
 	if (READ_ONCE(sk->state) != TCP_SYN_SENT)
 		return 0;
 	if (!deadline)
 		return -EAGAIN;
-	ret = wait_event_interruptible_until(&sk->wr_wait, READ_ONCE(sk->state) != TCP_SYN_SENT, deadline);
-	if (!ret)
-		return 0;
-	return ret == -ETIME ? -EAGAIN : sock_intr(deadline);
+	return sock_wait(&sk->wr_wait, READ_ONCE(sk->state) != TCP_SYN_SENT, deadline);
 }
 
 /*
@@ -485,9 +480,9 @@ int tcp_accept(struct socket *s, struct socket *child, bool nonblock)
 		e = next_connection(sk);
 		if (e != ERR_PTR(-EAGAIN) || !deadline)
 			break;
-		ret = wait_event_interruptible_until(&sk->rd_wait, acceptable(sk), deadline);
+		ret = sock_wait(&sk->rd_wait, acceptable(sk), deadline);
 		if (ret)
-			return ret == -ETIME ? -EAGAIN : sock_intr(deadline);
+			return ret;
 	}
 	if (IS_ERR(e))
 		return (int)PTR_ERR(e);

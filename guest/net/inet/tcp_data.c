@@ -141,11 +141,9 @@ static int wait_room(struct inet_sock *sk, ktime_t deadline)
 	if (!deadline)
 		return -EAGAIN;
 	mutex_unlock(&sk->send_mutex);
-	ret = wait_event_interruptible_until(&sk->wr_wait, may_send(sk), deadline);
+	ret = sock_wait(&sk->wr_wait, may_send(sk), deadline);
 	mutex_lock(&sk->send_mutex);
-	if (!ret)
-		return 0;
-	return ret == -ETIME ? -EAGAIN : sock_intr(deadline);
+	return ret;
 }
 
 /* The last byte of @it, which is then sent as urgent. */
@@ -321,11 +319,9 @@ static int wait_data(struct inet_sock *sk, u64 skip, ktime_t deadline)
 	int ret;
 
 	mutex_unlock(&sk->recv_mutex);
-	ret = wait_event_interruptible_until(&sk->rd_wait, more_to_see(sk, skip), deadline);
+	ret = sock_wait(&sk->rd_wait, more_to_see(sk, skip), deadline);
 	mutex_lock(&sk->recv_mutex);
-	if (!ret)
-		return 0;
-	return ret == -ETIME ? -EAGAIN : sock_intr(deadline);
+	return ret;
 }
 
 static ssize_t recv_bytes(struct socket *s, struct sock_msg *m)

@@ -253,10 +253,10 @@ static struct dgram *next_dgram(struct socket *s, bool peek, ktime_t deadline)
 		if (READ_ONCE(sk->shutdown) & SHUT_RECV)
 			return NULL;
 		mutex_unlock(&sk->recv_mutex);
-		ret = wait_event_interruptible_until(&sk->rd_wait, readable(sk), deadline);
+		ret = sock_wait(&sk->rd_wait, readable(sk), deadline);
 		mutex_lock(&sk->recv_mutex);
 		if (ret)
-			return ERR_PTR(ret == -ETIME ? -EAGAIN : sock_intr(deadline));
+			return ERR_PTR(ret);
 	}
 }
 

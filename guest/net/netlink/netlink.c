@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * AF_NETLINK sockets: names, requests in, answers out. The protocols: NETLINK_ROUTE (route.c), and NETLINK_KOBJECT_UEVENT, of which
- * nothing ever comes.
+ * AF_NETLINK sockets: names, requests in, answers out. The protocols: NETLINK_ROUTE (route.c), and
+ * NETLINK_KOBJECT_UEVENT, of which nothing ever comes.
  */
 #include "net/netlink/netlink.h"
 
@@ -257,14 +257,14 @@ static ssize_t nl_sendmsg(struct socket *s, struct sock_msg *m)
 	return ret ? ret : (ssize_t)len;
 }
 
-/* The next answer, in the queue if @peek, else off it; NULL: none. */
-static struct nl_msg *next_answer(struct nl_sock *sk, bool peek)
+/* The next answer, off the queue; NULL: none. */
+static struct nl_msg *next_answer(struct nl_sock *sk)
 {
 	struct nl_msg *m;
 
 	spin_lock(&sk->lock);
 	m = list_first_entry_or_null(&sk->queue, struct nl_msg, link);
-	if (m && !peek) {
+	if (m) {
 		list_del(&m->link);
 		sk->bytes -= m->len;
 	}
@@ -301,15 +301,14 @@ static ssize_t nl_recvmsg(struct socket *s, struct sock_msg *m)
 		ret = sock_take_error(s);
 		if (ret)
 			return ret;
-		msg = next_answer(sk, false);
+		msg = next_answer(sk);
 		if (msg)
 			break;
 		if (!deadline)
 			return -EAGAIN;
-		ret = wait_event_interruptible_until(&sk->wait, !list_empty(&sk->queue) || READ_ONCE(sk->error),
-						     deadline);
+		ret = sock_wait(&sk->wait, !list_empty(&sk->queue) || READ_ONCE(sk->error), deadline);
 		if (ret)
-			return ret == -ETIME ? -EAGAIN : sock_intr(deadline);
+			return ret;
 	}
 	ret = give(m, msg);
 	if (m->flags & MSG_PEEK) {
@@ -398,7 +397,7 @@ static void nl_release(struct socket *s)
 	spin_lock(&list_lock);
 	list_del(&sk->link);
 	spin_unlock(&list_lock);
-	while ((m = next_answer(sk, false)))
+	while ((m = next_answer(sk)))
 		kfree(m);
 	kfree(sk);
 }

@@ -75,9 +75,9 @@ static int deliver(struct unix_sock *sk, struct unix_sock *to, struct unix_msg *
 			drop_peer(sk, to);
 		if (ret != -EAGAIN || !deadline)
 			return ret;
-		ret = wait_event_interruptible_until(&to->peer_wait, may_go_on(sk, to), deadline);
+		ret = sock_wait(&to->peer_wait, may_go_on(sk, to), deadline);
 		if (ret)
-			return ret == -ETIME ? -EAGAIN : sock_intr(deadline);
+			return ret;
 	}
 }
 

@@ -34,9 +34,9 @@ static int wait_room(struct unix_sock *sk, ktime_t deadline)
 			return 0;
 		if (!deadline)
 			return -EAGAIN;
-		ret = wait_event_interruptible_until(&sk->wr_wait, may_go_on(sk), deadline);
+		ret = sock_wait(&sk->wr_wait, may_go_on(sk), deadline);
 		if (ret)
-			return ret == -ETIME ? -EAGAIN : sock_intr(deadline);
+			return ret;
 	}
 }
 
@@ -155,14 +155,7 @@ bool unix_readable(const struct unix_sock *sk)
 
 int unix_wait_data(struct unix_sock *sk, ktime_t deadline)
 {
-	int ret;
-
-	if (!deadline)
-		return -EAGAIN;
-	ret = wait_event_interruptible_until(&sk->rd_wait, unix_readable(sk), deadline);
-	if (!ret)
-		return 0;
-	return ret == -ETIME ? -EAGAIN : sock_intr(deadline);
+	return deadline ? sock_wait(&sk->rd_wait, unix_readable(sk), deadline) : -EAGAIN;
 }
 
 /* What one read could get: of a stream all, else the next message. */

@@ -95,9 +95,7 @@ static int connect_to(struct unix_sock *sk, struct unix_sock *other, ktime_t dea
 		}
 		if (ret != -EAGAIN || !deadline)
 			break;
-		ret = wait_event_interruptible_until(&other->peer_wait, may_connect(other), deadline);
-		if (ret)
-			ret = ret == -ETIME ? -EAGAIN : sock_intr(deadline);
+		ret = sock_wait(&other->peer_wait, may_connect(other), deadline);
 	}
 	if (child)
 		unix_put(child);
