@@ -42,7 +42,6 @@ void gk_init(struct um_boot *b)
 	vfs_init(); /* a root file system in memory: tasks need a root and a current directory */
 	pipe_init();
 	epoll_init();
-	inotify_init();
 	proc_init();
 	nsfs_init();
 	aio_init();

@@ -47,7 +47,6 @@ void devfs_init(void);
 void devpts_init(void);
 void pipe_init(void);
 void epoll_init(void);
-void inotify_init(void);
 /* net/ */ void net_init(void); /* registers the families */
 void unix_init(void);
 void inet_init(void);
@@ -62,8 +61,7 @@ void tty_init(void);
 /* fs/rootfs.c: the mounts of the configuration, in order. On an error *@where is the place it happened at. */
 int mount_config(const char **where);
 
-struct task;
-/* The first program: pid 1 (kernel/init.c). */
+/* kernel/random.c: for keys and addresses; from random_init() on. Any context. */
 void random_bytes(void *buf, size_t n);
 u64 random_u64(void);
 
