@@ -97,8 +97,7 @@ static inline bool user_range(u64 start, u64 len)
 
 /* ---- fault.c ---- */
 #define FAULT_WRITE 0x1
-#define FAULT_EXEC 0x2
-#define FAULT_FORCE 0x4 /* ptrace: against the protection, into a private copy */
+#define FAULT_FORCE 0x2 /* ptrace: against the protection, into a private copy */
 /*
  * Makes the page at @addr present for the access. mmap_lock held for reading; rights were checked by the caller. 0, or
  * -EFAULT (SIGSEGV), -EIO (SIGBUS), -ENOMEM.

@@ -102,11 +102,6 @@ void release_pages(struct page **pages, u32 nr);
 
 /* A chunk of zero pages for reads of memory never written: the one for @addr, so that neighbours are neighbours. */
 struct page *zero_page_for(u64 addr);
-extern struct page *zero_chunk;
-
-static inline bool is_zero_page(const struct page *p)
-{
-	return (u64)(p - zero_chunk) < CHUNK_PAGES;
-}
+extern struct page *zero_chunk; /* from mm_init() on */
 
 #endif
