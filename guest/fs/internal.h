@@ -13,11 +13,7 @@
 
 /* inode.c */
 void inode_cache_init(void);
-u64 inode_shrink(u64 want);
 u64 inode_count(void);
-u64 inode_unused_count(void);
-/* Drops every unused cached inode of @sb. */
-void inode_drop_unused(struct super *sb);
 
 /* dcache.c */
 void dcache_init(void);
@@ -153,11 +149,6 @@ void fs_swap_root(const struct path *old_root, const struct path *new_root);
 void locks_remove_posix(struct file *f, void *owner);
 void locks_remove_file(struct file *f);
 void locks_free(struct inode *i);
-
-static inline bool is_sync(const struct file *f)
-{
-	return (f->flags & O_DSYNC) != 0;
-}
 
 /* The hooks cost a test when nobody watches. */
 static inline void notify_access(struct file *f)

@@ -716,26 +716,6 @@ int path_lookup(int dfd, const char *name, u32 flags, struct path *out)
 	return err;
 }
 
-int path_lookup_from(const struct path *base, const char *name, u32 flags, struct path *out)
-{
-	struct nameidata nd;
-
-	nd_init_at(&nd, base, flags);
-	if (flags & LOOKUP_IN_ROOT) {
-		nd.root = *base;
-		path_get(&nd.root);
-	}
-	if (*name == '/' && !(flags & LOOKUP_IN_ROOT)) {
-		int err = jump_to_root(&nd);
-
-		if (err) {
-			nd_end(&nd);
-			return err;
-		}
-	}
-	return finish_lookup(&nd, name, out);
-}
-
 int user_path_at(int dfd, const char __user *uname, u32 flags, struct path *out)
 {
 	struct pathname n;

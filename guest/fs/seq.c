@@ -75,11 +75,6 @@ int seq_open(struct file *f, int (*show)(struct seq *s, void *arg), void *arg)
 	return 0;
 }
 
-void *seq_arg(struct file *f)
-{
-	return ((struct seq_file *)f->private)->arg;
-}
-
 static int generate(struct seq_file *sf)
 {
 	struct seq *s = &sf->seq;

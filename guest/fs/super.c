@@ -90,7 +90,6 @@ void super_put(struct super *sb)
 	sb->root = NULL; /* from here on nothing is cached any more */
 	dput(root);
 	dcache_shrink_sb(sb);
-	inode_drop_unused(sb);
 	if (sb->ops && sb->ops->put_super)
 		sb->ops->put_super(sb);
 	kfree(sb);

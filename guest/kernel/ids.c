@@ -86,7 +86,7 @@ static long compare_tasks(struct task *a, struct task *b, int type, u64 i1, u64 
 	case KCMP_SIGHAND:
 		return compare(a->sighand, b->sighand);
 	case KCMP_IO:
-		return compare(a->ioctx, b->ioctx);
+		return 0; /* nobody has an I/O context */
 	case KCMP_SYSVSEM:
 		return compare(a->process, b->process);
 	default:

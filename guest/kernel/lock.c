@@ -38,7 +38,7 @@ struct lock_waiter {
 	bool granted;
 };
 
-/* Lock held. Sleeps until granted, or until a signal of the kind @state allows: then -EINTR, and the waiter is gone. */
+/* Lock held. Sleeps until granted or, if @state is INTERRUPTIBLE, until a signal comes: then -EINTR, and the waiter is gone. */
 static int wait_for_grant(spinlock_t *lock, struct list_head *waiters, struct lock_waiter *w, u32 state)
 {
 	int err = 0;
@@ -48,8 +48,7 @@ static int wait_for_grant(spinlock_t *lock, struct list_head *waiters, struct lo
 		set_current_state(state);
 		if (w->granted)
 			break;
-		if ((state == TASK_INTERRUPTIBLE && signal_pending()) ||
-		    (state == TASK_KILLABLE && fatal_signal_pending())) {
+		if (state == TASK_INTERRUPTIBLE && signal_pending()) {
 			list_del(&w->link);
 			err = -EINTR;
 			break;
@@ -98,11 +97,6 @@ void mutex_lock(struct mutex *m)
 	mutex_lock_state(m, TASK_UNINTERRUPTIBLE);
 }
 
-int mutex_lock_killable(struct mutex *m)
-{
-	return mutex_lock_state(m, TASK_KILLABLE);
-}
-
 int mutex_lock_interruptible(struct mutex *m)
 {
 	return mutex_lock_state(m, TASK_INTERRUPTIBLE) ? -ERESTARTSYS : 0;
@@ -131,11 +125,6 @@ void mutex_unlock(struct mutex *m)
 	if (w)
 		grant(w);
 	spin_unlock(&m->lock);
-}
-
-bool mutex_is_held(const struct mutex *m)
-{
-	return READ_ONCE(m->owner) == current;
 }
 
 void rwsem_init(struct rwsem *s)
@@ -177,18 +166,6 @@ void down_read(struct rwsem *s)
 	spin_unlock(&s->lock);
 }
 
-bool down_read_trylock(struct rwsem *s)
-{
-	bool got;
-
-	spin_lock(&s->lock);
-	got = s->count >= 0 && list_empty(&s->waiters);
-	if (got)
-		s->count++;
-	spin_unlock(&s->lock);
-	return got;
-}
-
 void up_read(struct rwsem *s)
 {
 	spin_lock(&s->lock);
@@ -197,31 +174,16 @@ void up_read(struct rwsem *s)
 	spin_unlock(&s->lock);
 }
 
-static int down_write_state(struct rwsem *s, u32 state)
-{
-	struct lock_waiter w = {.task = current, .write = true};
-	int err = 0;
-
-	spin_lock(&s->lock);
-	if (s->count == 0 && list_empty(&s->waiters)) {
-		s->count = -1;
-	} else {
-		err = wait_for_grant(&s->lock, &s->waiters, &w, state);
-		if (err)
-			rwsem_grant(s); /* readers may have been waiting behind us */
-	}
-	spin_unlock(&s->lock);
-	return err;
-}
-
 void down_write(struct rwsem *s)
 {
-	down_write_state(s, TASK_UNINTERRUPTIBLE);
-}
+	struct lock_waiter w = {.task = current, .write = true};
 
-int down_write_killable(struct rwsem *s)
-{
-	return down_write_state(s, TASK_KILLABLE);
+	spin_lock(&s->lock);
+	if (s->count == 0 && list_empty(&s->waiters))
+		s->count = -1;
+	else
+		wait_for_grant(&s->lock, &s->waiters, &w, TASK_UNINTERRUPTIBLE);
+	spin_unlock(&s->lock);
 }
 
 bool down_write_trylock(struct rwsem *s)

@@ -16,6 +16,7 @@
 #include <gk/task.h>
 #include <gk/uaccess.h>
 
+#include "../arch/x86_64/arch.h"
 #include "chacha.h"
 
 struct rng {
@@ -26,14 +27,6 @@ struct rng {
 static struct rng base; /* base_lock */
 static spinlock_t base_lock;
 static struct rng per_cpu[MAX_CPUS]; /* its vCPU only */
-
-static u64 rdtsc(void)
-{
-	u32 lo, hi;
-
-	__asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
-	return (u64)hi << 32 | lo;
-}
 
 /* Draws a key; @rng has another one afterwards. */
 static void rng_draw(struct rng *rng, u32 domain, u32 key[CHACHA_KEY_WORDS])

@@ -63,16 +63,6 @@ void process_times(struct process *p, u64 *utime_ns, u64 *stime_ns)
 	}
 }
 
-u64 process_cpu_ns(struct process *p)
-{
-	u64 ns = p->acct_dead.utime_ns + p->acct_dead.stime_ns;
-	struct task *t;
-
-	list_for_each_entry(t, &p->threads, thread_link)
-		ns += task_cpu_ns(t);
-	return ns;
-}
-
 static void acct_add(struct rusage_acct *to, const struct rusage_acct *from)
 {
 	to->utime_ns += from->utime_ns;

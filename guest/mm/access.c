@@ -74,16 +74,6 @@ static struct page *page_for_access(struct mm *mm, u64 addr, u32 flags)
 	return fetch_page(v, addr & PAGE_MASK, flags);
 }
 
-struct page *get_user_page(struct mm *mm, u64 addr, bool write)
-{
-	struct page *p;
-
-	down_read(&mm->mmap_lock);
-	p = page_for_access(mm, addr, write ? FAULT_WRITE : 0);
-	up_read(&mm->mmap_lock);
-	return p;
-}
-
 ssize_t access_process_vm(struct mm *mm, u64 addr, void *buf, size_t len, bool write, bool force)
 {
 	u32 flags = (write ? FAULT_WRITE : 0) | (force ? FAULT_FORCE : 0);

@@ -149,7 +149,6 @@ struct mm *mm_dup(struct mm *from)
 	mm->env_end = from->env_end;
 	memcpy(mm->saved_auxv, from->saved_auxv, sizeof(mm->saved_auxv));
 	mm->vdso = from->vdso;
-	mm->flags = from->flags;
 	if (from->exe_file)
 		mm->exe_file = file_get(from->exe_file);
 	err = copy_address_space(mm, from);

@@ -364,11 +364,6 @@ long do_mmap(struct mm *mm, struct file *file, u64 addr, u64 len, u32 prot, u32 
 	return where;
 }
 
-long do_brk(struct mm *mm, u64 addr, u64 len)
-{
-	return do_mmap(mm, NULL, addr, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, 0);
-}
-
 long install_special_mapping(struct mm *mm, u64 addr, u64 len, u32 vm_flags, const struct vm_ops *ops, void *priv)
 {
 	struct vma *v;

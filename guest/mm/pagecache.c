@@ -376,19 +376,3 @@ void mapping_write_end(struct mapping *m, struct page *p, u32 from, u32 to)
 	page_unlock(p);
 	put_page(p);
 }
-
-loff_t mapping_next_data(struct mapping *m, loff_t start, loff_t end)
-{
-	u64 first = (u64)start >> PAGE_SHIFT, found;
-	void *item;
-	u32 n;
-
-	if (start >= end)
-		return -1;
-	spin_lock(&m->lock);
-	n = radix_gang(&m->pages, first, (u64)(end - 1) >> PAGE_SHIFT, &item, &found, 1, false);
-	spin_unlock(&m->lock);
-	if (!n)
-		return -1;
-	return found == first ? start : (loff_t)(found << PAGE_SHIFT);
-}

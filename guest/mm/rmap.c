@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From a file to the page tables that map it: removing entries when pages leave the file, write-protecting them when pages are
- * written out.
+ * From a file to the page tables that map it: removing entries when pages leave the file, write-protecting them when
+ * pages are written out.
  *
  * The list of vmas is walked under mapping->vma_lock; a vma in it has its tables, since unmapping takes it out first. Calls to
  * the backend happen under that lock (they depend on no other guest code), never under a table_lock.
@@ -98,9 +98,4 @@ bool mapping_mkclean(struct mapping *m, u64 first, u64 last)
 	}
 	spin_unlock(&m->vma_lock);
 	return any;
-}
-
-bool page_mkclean(struct mapping *m, struct page *p)
-{
-	return mapping_mkclean(m, p->index, p->index);
 }

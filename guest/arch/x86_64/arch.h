@@ -12,7 +12,7 @@ struct task;
 /* entry.S, head.S, uaccess.S */
 extern char syscall_entry[], event_entry[], task_start[], secondary_start[];
 extern struct cpu boot_cpu;
-extern char image_start[], text_end[], image_end[], boot_stack[];
+extern char image_start[], text_end[], boot_stack[];
 struct task *switch_stacks(struct task *prev, struct task *next);
 
 /* An entry of the exception table: uaccess.S */
@@ -36,7 +36,6 @@ void do_supervisor_event(struct kernel_frame *f, u32 vector);
 void exit_to_user(struct pt_regs *regs);
 /* backtrace.c */
 void show_backtrace(u64 rip, u64 rbp);
-void show_user_regs(const struct pt_regs *regs);
 /* kernel/sched.c */
 void schedule_tail(struct task *prev);
 /* smp.c */

@@ -32,12 +32,3 @@ void show_backtrace(u64 rip, u64 rbp)
 		rbp = ((const u64 *)rbp)[0];
 	}
 }
-
-void show_user_regs(const struct pt_regs *r)
-{
-	printk("rip %llx rsp %llx eflags %llx orig_rax %llx\n", (unsigned long long)r->rip, (unsigned long long)r->rsp,
-	       (unsigned long long)r->eflags, (unsigned long long)r->orig_rax);
-	printk("rax %llx rbx %llx rcx %llx rdx %llx rsi %llx rdi %llx rbp %llx\n", (unsigned long long)r->rax,
-	       (unsigned long long)r->rbx, (unsigned long long)r->rcx, (unsigned long long)r->rdx,
-	       (unsigned long long)r->rsi, (unsigned long long)r->rdi, (unsigned long long)r->rbp);
-}

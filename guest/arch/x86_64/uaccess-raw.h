@@ -8,9 +8,7 @@
 size_t raw_copy_user(void *dst, const void *src, size_t n);
 size_t raw_clear_user(void *dst, size_t n);
 ssize_t raw_strncpy_user(char *dst, const char *src, size_t n);
-ssize_t raw_strnlen_user(const char *s, size_t max);
 int raw_user_cmpxchg32(u32 *p, u32 *old, u32 new);
-int raw_user_xchg32(u32 *p, u32 *old, u32 new);
 int raw_user_load32(u32 *p, u32 *val);
 
 #endif

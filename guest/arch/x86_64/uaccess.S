@@ -138,22 +138,7 @@ FUNC raw_strncpy_user
 	EX 5b 7b
 END raw_strncpy_user
 
-	/* ssize_t raw_strnlen_user(const char *s, size_t max): length without the NUL, max if there is none, -1 on a fault. */
-FUNC raw_strnlen_user
-	xorl	%eax, %eax
-1:	cmpq	%rsi, %rax
-	jae	3f
-2:	cmpb	$0, (%rdi, %rax)
-	je	3f
-	incq	%rax
-	jmp	1b
-3:	ret
-4:	movq	$-1, %rax
-	ret
-	EX 2b 4b
-END raw_strnlen_user
-
-	/* int raw_user_cmpxchg32(u32 *p, u32 *old, u32 new) and friends: 0, or -14 at once if the page is not there. */
+	/* int raw_user_cmpxchg32(u32 *p, u32 *old, u32 new) and the next: 0, or -14 at once if the page is not there. */
 FUNC raw_user_cmpxchg32
 	movl	(%rsi), %eax
 1:	lock cmpxchgl %edx, (%rdi)
@@ -164,17 +149,6 @@ FUNC raw_user_cmpxchg32
 	ret
 	EX 1b 2b EX_NO_FAULT
 END raw_user_cmpxchg32
-
-FUNC raw_user_xchg32
-	movl	%edx, %eax
-1:	xchgl	%eax, (%rdi)
-	movl	%eax, (%rsi)
-	xorl	%eax, %eax
-	ret
-2:	movl	$-14, %eax
-	ret
-	EX 1b 2b EX_NO_FAULT
-END raw_user_xchg32
 
 FUNC raw_user_load32
 1:	movl	(%rdi), %eax

@@ -80,19 +80,6 @@ ssize_t strncpy_from_user(char *dst, const char __user *src, size_t size)
 	return max < size ? -EFAULT : -ENAMETOOLONG;
 }
 
-size_t strnlen_user(const char __user *s, size_t max)
-{
-	size_t room = accessible((u64)s, max);
-	ssize_t len;
-
-	if (!room)
-		return 0;
-	len = raw_strnlen_user(s, room);
-	if (len < 0 || ((size_t)len == room && room < max))
-		return 0;
-	return (size_t)len + 1;
-}
-
 int user_cmpxchg32(u32 __user *p, u32 *old, u32 new)
 {
 	return access_ok((u64)p, 4) ? raw_user_cmpxchg32(p, old, new) : -EFAULT;
@@ -101,9 +88,4 @@ int user_cmpxchg32(u32 __user *p, u32 *old, u32 new)
 int user_load32(u32 __user *p, u32 *val)
 {
 	return access_ok((u64)p, 4) ? raw_user_load32(p, val) : -EFAULT;
-}
-
-int user_xchg32(u32 __user *p, u32 *old, u32 new)
-{
-	return access_ok((u64)p, 4) ? raw_user_xchg32(p, old, new) : -EFAULT;
 }

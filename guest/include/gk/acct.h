@@ -33,7 +33,6 @@ u64 task_cpu_ns(const struct task *t);
 void task_times(struct task *t, u64 *utime_ns, u64 *stime_ns);
 /* Of all threads, dead ones included; siglock or task_lock held. */
 void process_times(struct process *p, u64 *utime_ns, u64 *stime_ns);
-u64 process_cpu_ns(struct process *p);
 
 /* siglock held: @t leaves its process; its figures go to acct_dead. */
 void account_thread_exit(struct task *t);

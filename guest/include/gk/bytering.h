@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A stream of bytes between one writer and one reader at a time (the caller has a mutex for each side): pages in a chain, taken
- * when data comes and given back when it is read, so that an idle one costs a page at most. Neither side ever waits for the other.
+ * A stream of bytes between one writer and one reader at a time (the caller has a mutex for each side): pages in a
+ * chain, taken when data comes and given back when it is read, so that an idle one costs a page at most. Neither side
+ * ever waits for the other.
  */
 #ifndef GK_BYTERING_H
 #define GK_BYTERING_H
@@ -29,7 +30,10 @@ static inline u64 byte_ring_used(const struct byte_ring *r)
 
 /* Appends up to @n bytes of @it: how many; -EFAULT or -ENOMEM if none. Writer. */
 ssize_t byte_ring_write(struct byte_ring *r, struct iov_iter *it, size_t n);
-/* Copies up to @n bytes from @skip bytes behind the tail on; they stay. How many; -EFAULT if none of those that are there. Reader. */
+/*
+ * Copies up to @n bytes from @skip bytes behind the tail on; they stay. How many; -EFAULT if none of those that are
+ * there. Reader.
+ */
 ssize_t byte_ring_peek(struct byte_ring *r, struct iov_iter *it, u64 skip, size_t n);
 /* Drops @n bytes, which must be there. Reader. */
 void byte_ring_consume(struct byte_ring *r, u64 n);

@@ -129,16 +129,10 @@ struct inode {
 	struct file_lock_ctx *locks; /* fs/locks.c */
 	void *watches;		     /* inotify */
 	s32 write_count;	     /* atomic: >0 open for writing, <0 being executed (ETXTBSY) */
-	u64 change_id;
-	const char
-		*link; /* symlink: the target, immutable, freed by the file system's evict; NULL: ask ops->readlink */
-	struct rb_node hash_node; /* inode cache of the super block: sb->inode_lock */
-	struct list_head lru;	  /* unused but cached (super_ops.cache_inodes): fs/inode.c */
-	u32 cache_state;	  /* sb->inode_lock */
+	const char *link;	     /* symlink: the target, immutable, freed by evict(); NULL: ask ops->readlink */
 };
 #define INODE_IMMUTABLE 0x1
 #define INODE_APPEND 0x2
-#define INODE_NOEXEC 0x4
 #define INODE_DEAD 0x8	    /* removed directory */
 #define INODE_LINKABLE 0x10 /* made by O_TMPFILE: may get a first name */
 
@@ -206,7 +200,10 @@ struct inode_ops {
 	int (*rename)(struct inode *odir, struct dentry *od, struct inode *ndir, struct dentry *nd, u32 flags);
 	/* An unnamed file for O_TMPFILE. */
 	struct inode *(*tmpfile)(struct inode *dir, umode_t mode);
-	/* Symlink: kmalloc'ed target (caller frees) or ERR_PTR. Or for magic links: jumps by filling *jump (reference) and returning NULL. */
+	/*
+	 * Symlink: kmalloc'ed target (caller frees) or ERR_PTR. Or for magic links: jumps by filling *jump (reference)
+	 * and returning NULL.
+	 */
 	char *(*readlink)(struct dentry *d, struct inode *inode, struct path *jump);
 	/* NULL: generic (inode fields). @mask as in statx. May talk to the server. */
 	int (*getattr)(const struct path *p, struct kstat *st, u32 mask);
@@ -276,7 +273,6 @@ struct file {
 #define FMODE_LSEEK 0x4
 #define FMODE_PREAD 0x8
 #define FMODE_PWRITE 0x10
-#define FMODE_EXEC 0x20
 #define FMODE_PATH 0x40
 #define FMODE_WRITER 0x80  /* counted in inode->write_count */
 #define FMODE_STREAM 0x100 /* no position: pos_lock not taken */
@@ -315,8 +311,6 @@ struct super_ops {
 	int (*remount)(struct super *sb, u32 flags, const char *data);
 	int (*sync)(struct super *sb);
 	int (*show_options)(struct super *sb, char *buf, size_t size);
-	/* true: keep inodes without references in the cache */
-	bool cache_inodes;
 };
 
 struct super {
@@ -331,8 +325,6 @@ struct super {
 	u32 name_max;
 	loff_t max_bytes;
 	void *private;
-	spinlock_t inode_lock;
-	struct rb_root inodes;	   /* inode_lock: by ino */
 	struct mutex rename_mutex; /* held over renames between directories */
 	struct list_head link;
 	char source[64];
@@ -356,7 +348,6 @@ struct mount {
 #define MS_NOSUID 2
 #define MS_NODEV 4
 #define MS_NOEXEC 8
-#define MS_SYNCHRONOUS 16
 #define MS_REMOUNT 32
 #define MS_NOATIME 1024
 #define MS_NODIRATIME 2048
@@ -415,12 +406,9 @@ struct statfs64 { /* Linux x86-64 struct statfs */
 };
 
 /* ---- inodes and dentries (fs/inode.c, fs/dcache.c) ---- */
-/* Locks: inode->lock (parents before children, then by address) > sb->inode_lock; see fs/README.md. */
 struct inode *inode_new(struct super *sb); /* zeroed, refs 1, times now, mapping initialised */
 void inode_get(struct inode *i);
 void inode_put(struct inode *i);
-/* The inode with this number, or a new one for which @init is called before anyone sees it. */
-struct inode *inode_lookup(struct super *sb, u64 ino, int (*init)(struct inode *, void *), void *arg);
 void inode_set_nlink(struct inode *i, u32 n);
 /* Mode and owner of a new inode: current's, or the group of a set-group-id @dir. @dir may be NULL. */
 void inode_init_owner(struct inode *i, const struct inode *dir, umode_t mode);
@@ -451,7 +439,6 @@ u64 dcache_shrink(u64 want);
 #define LOOKUP_DIRECTORY 0x2
 #define LOOKUP_PARENT 0x4
 #define LOOKUP_EMPTY 0x8
-#define LOOKUP_CREATE 0x10
 #define LOOKUP_REVAL 0x20
 #define LOOKUP_NO_SYMLINKS 0x40
 #define LOOKUP_BENEATH 0x80
@@ -462,7 +449,6 @@ u64 dcache_shrink(u64 want);
 /* Walks @name (kernel memory) from dfd/cwd/root of current. 0 and *out with references, or -errno. */
 int path_lookup(int dfd, const char *name, u32 flags, struct path *out);
 int user_path_at(int dfd, const char __user *name, u32 flags, struct path *out);
-int path_lookup_from(const struct path *base, const char *name, u32 flags, struct path *out);
 /* Copies a path from a program: kmalloc'ed (kfree) or ERR_PTR(-EFAULT, -ENAMETOOLONG, -ENOENT when empty). */
 char *getname(const char __user *name);
 char *getname_flags(const char __user *name, u32 flags);
@@ -594,19 +580,21 @@ struct mount *kern_mount(const char *type, u32 flags, const char *source, const 
 int for_each_mount(int (*fn)(struct mount *m, void *arg), void *arg);
 
 /* ---- devices (fs/special.c) ---- */
-/* Character devices by number: @fops->open gets an inode with rdev set. Names appear in /dev. mode e.g. 0666. @name may be NULL. */
+/*
+ * Character devices by number: @fops->open gets an inode with rdev set. Names appear in /dev. mode e.g. 0666. @name may
+ * be NULL.
+ */
 int register_chrdev(const char *name, u32 major, u32 minor, umode_t mode, const struct file_ops *fops);
 
 struct fs_info *fs_info_copy(struct fs_info *from); /* NULL: no memory */
 void fs_info_get(struct fs_info *fs);
 void fs_info_put(struct fs_info *fs);
 
-/* ---- inotify hooks (fs/inotify.c): call after the fact; cheap when nobody watches ---- */
+/* ---- inotify hooks (fs/fsnotify.c): call after the fact; cheap when nobody watches ---- */
 void fsnotify_inode(struct inode *i, u32 mask);
 void fsnotify_name(struct inode *dir, u32 mask, const char *name, u32 cookie);
 /* What happens to a file seen from its own watch and from its directory's: open, read, write, close, attributes. */
 void fsnotify_dentry(struct dentry *d, u32 mask);
-#define fsnotify_file(f, mask) fsnotify_dentry((f)->path.dentry, mask)
 /*
  * inode_put() of a watched inode without links: drops the reference. If the watches' is the only one left, the file is gone:
  * IN_DELETE_SELF, and its watches end. False: there are no watches (any more), nothing was done.
@@ -640,7 +628,6 @@ void seq_putc(struct seq *s, char c);
 void seq_write(struct seq *s, const void *data, size_t n);
 /* Makes f->private a snapshot of what @show writes, at the first read and again after a seek to 0. */
 int seq_open(struct file *f, int (*show)(struct seq *s, void *arg), void *arg);
-void *seq_arg(struct file *f); /* what seq_open() was given */
 ssize_t seq_read(struct file *f, struct iov_iter *it, loff_t *pos);
 loff_t seq_llseek(struct file *f, loff_t off, int whence);
 void seq_release(struct file *f);

@@ -12,7 +12,5 @@ struct task;
  * FUTEX_OWNER_DIED, then clear_child_tid is zeroed and woken if others use the memory too. Before mm is replaced or dropped.
  */
 void futex_mm_release(void);
-/* Wakes up to @n waiters of the private or shared futex at a program's address. Number woken or -errno. */
-long futex_wake_addr(u64 uaddr, u32 n);
 
 #endif

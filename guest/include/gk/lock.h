@@ -91,12 +91,9 @@ struct mutex {
 
 void mutex_init(struct mutex *m);
 void mutex_lock(struct mutex *m);
-/* -EINTR if a fatal signal is pending while waiting. */
-int mutex_lock_killable(struct mutex *m);
 int mutex_lock_interruptible(struct mutex *m); /* -ERESTARTSYS */
 bool mutex_trylock(struct mutex *m);
 void mutex_unlock(struct mutex *m);
-bool mutex_is_held(const struct mutex *m); /* by the current task */
 
 /* Many readers or one writer; the holder may sleep. Writers are not starved. */
 struct rwsem {
@@ -105,17 +102,10 @@ struct rwsem {
 	struct list_head waiters; /* lock */
 };
 
-#define RWSEM_INIT(name)                                                                                               \
-	{                                                                                                              \
-		SPINLOCK_INIT, 0, LIST_HEAD_INIT((name).waiters)                                                       \
-	}
-
 void rwsem_init(struct rwsem *s);
 void down_read(struct rwsem *s);
-bool down_read_trylock(struct rwsem *s);
 void up_read(struct rwsem *s);
 void down_write(struct rwsem *s);
-int down_write_killable(struct rwsem *s);
 bool down_write_trylock(struct rwsem *s);
 void up_write(struct rwsem *s);
 void downgrade_write(struct rwsem *s);

@@ -98,7 +98,6 @@ struct mm {
 	void *direct;	      /* patched call sites (gk/direct.h); NULL: none. mmap_lock */
 	void *direct_retired; /* the same, of a process that may no longer have any */
 	struct aio_ctx *aio;  /* asynchronous I/O: fs/aio.c */
-	u64 flags;
 	u32 membarrier;
 };
 
@@ -129,7 +128,6 @@ struct vma *vma_first(struct mm *mm);
 /* mmap and friends for kernel callers (exec, shm). Take mmap_lock. Return the address or -errno. flags as mmap(2). */
 long do_mmap(struct mm *mm, struct file *file, u64 addr, u64 len, u32 prot, u32 flags, u64 pgoff);
 int do_munmap(struct mm *mm, u64 start, u64 len);
-long do_brk(struct mm *mm, u64 addr, u64 len); /* anonymous rw at a fixed address, for exec's bss */
 /* A special mapping (vdso). Pages come from ops->fault. */
 long install_special_mapping(struct mm *mm, u64 addr, u64 len, u32 vm_flags, const struct vm_ops *ops, void *priv);
 /* The initial stack of exec: a VM_GROWSDOWN area ending at @top. */
@@ -147,17 +145,16 @@ struct vma_usage {
 	u64 present, anon, shared;
 };
 void vma_usage(struct mm *mm, struct vma *v, struct vma_usage *u);
-/* The page behind a program's address, with a reference; faults it in. NULL or ERR_PTR on failure. mmap_lock not held. */
-struct page *get_user_page(struct mm *mm, u64 addr, bool write);
 
 /* mm/mmu.c: tells the backend. */
 void mmu_flush_range(struct mm *mm, u64 start, u64 end, u32 kind); /* UM_FLUSH_* */
 /* Physically contiguous backing: removes page-table entries of all mappings of [first,last] of @m (truncate, invalidate). */
 struct mapping;
 void unmap_mapping_range(struct mapping *m, u64 first, u64 last, bool even_cow);
-/* Write-protects all shared mappings of one page; true if any was writable (page is then dirty). */
-bool page_mkclean(struct mapping *m, struct page *p);
-/* Takes the pages of files out of all vmas that are executable and not writable; they fault in again. mmap_lock held for writing. */
+/*
+ * Takes the pages of files out of all vmas that are executable and not writable; they fault in again. mmap_lock held
+ * for writing.
+ */
 void zap_text(struct mm *mm);
 
 /* ---- page cache (mm/pagecache.c) ---- */
@@ -222,8 +219,6 @@ int mapping_writeback(struct mapping *m, loff_t start, loff_t end);
 void mapping_destroy(struct mapping *m);
 /* 0, or the error of a write-back that failed since *@seen was last updated by this (file->wb_err_seen). */
 int mapping_error(struct mapping *m, u64 *seen);
-/* Bytes of [start, end) that are in the cache, as SEEK_DATA wants it: the first cached offset >= start, or -1. */
-loff_t mapping_next_data(struct mapping *m, loff_t start, loff_t end);
 
 /* Generic file operations over the page cache. */
 ssize_t generic_file_read(struct file *f, struct iov_iter *it, loff_t *pos);

@@ -30,11 +30,9 @@ struct slab_cache;
 #define PG_DIRTY 0x8	 /* page cache: differs from the file */
 #define PG_UPTODATE 0x10 /* page cache: content valid */
 #define PG_LOCKED 0x20	 /* page cache: being filled, written or truncated; page_lock() */
-#define PG_WRITEBACK 0x40
-#define PG_ANON 0x80   /* belongs to anonymous memory */
-#define PG_TABLE 0x100 /* a page table */
-#define PG_ZERO 0x200  /* free and known to be zero */
-#define PG_PINNED 0x400
+#define PG_ANON 0x80	 /* belongs to anonymous memory */
+#define PG_TABLE 0x100	 /* a page table */
+#define PG_ZERO 0x200	 /* free and known to be zero */
 #define PG_ERROR 0x800
 #define PG_TWIN 0x1000	     /* patched copy of a text page */
 #define PG_WAITERS 0x2000    /* somebody waits for PG_LOCKED */

@@ -57,9 +57,6 @@ struct cpu {
 	u64 user_ns, system_ns, idle_ns, irqs, ctxt_switches;
 	/* for account_syscalls(): exceptions and interrupts of programs; entries of tasks that have ended here */
 	u64 user_events, entries_of_dead;
-
-	/* page allocator's and slab's per-vCPU caches hang here (mm/) */
-	void *mm_cache;
 } __aligned(4096);
 
 _Static_assert(offsetof(struct cpu, self) == 128, "entry.S");

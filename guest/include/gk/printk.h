@@ -7,8 +7,9 @@
 #include <gk/types.h>
 
 /*
- * A line for the VMM's log (UM_HC_LOG); a "\n" at its end makes no difference. printf subset: %d %i %u %x %X %o %c %s %p %%, with l, ll, z, h,
- * width, precision, 0, -, +, space, #, *. Any context. pr_debug is compiled in and shown with config "debug=...".
+ * A line for the VMM's log (UM_HC_LOG); a "\n" at its end makes no difference. printf subset: %d %i %u %x %X %o %c %s
+ * %p %%, with l, ll, z, h, width, precision, 0, -, +, space, #, *. Any context. pr_debug is compiled in and shown with
+ * config "debug=...".
  */
 void printk(const char *fmt, ...) __printf(1, 2);
 #define pr_err(...) printk("penumbra: " __VA_ARGS__)

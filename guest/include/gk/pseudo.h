@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Trees of synthetic files (fs/pseudo.c): /proc and /sys, as far as they do not depend on processes. Nodes are made at
- *start-up and never go away. Any part of the kernel may add its own:
+ * start-up and never go away. Any part of the kernel may add its own:
  *
  *	proc_net_file("tcp", 0444, show_tcp, NULL, NULL);
  */

@@ -48,7 +48,7 @@ static inline u64 cpu_online_mask(void)
 u64 sched_exec_ns(const struct task *t);
 /* The last act of a thread: state TASK_DEAD, never runs again. */
 void sched_exit(void) __noreturn;
-/* Tasks that run or want to, now; and the load averages as /proc/loadavg has them, in 1/2048. */
+/* Tasks that run or want to, now. */
 u32 nr_running_tasks(void);
 
 #endif

@@ -198,11 +198,6 @@ bool signal_pending(void);	 /* current has something to handle: return -ERESTART
 bool fatal_signal_pending(void); /* current is being killed */
 bool signal_pending_task(struct task *t);
 
-/* Takes the first pending signal of current (its own, then the process's) that is in @set: its number, or 0. */
-int dequeue_signal_set(u64 set, struct siginfo *info);
-/* Is one of @set pending for current, blocked or not? */
-bool signal_pending_set(u64 set);
-
 /*
  * On the way to user mode when WORK_SIGNAL, WORK_NOTIFY or WORK_RESTORE_SIGMASK is set: delivers one signal or stops; with
  * none to deliver it restarts an interrupted system call and puts the saved mask back. To be called again while any of

@@ -204,9 +204,8 @@ struct task {
 	u64 rseq;	      /* program address or 0 */
 	struct cpu *rseq_cpu; /* what the program's structure says */
 	u32 rseq_len, rseq_sig;
-	struct task *vfork_parent; /* woken when mm is released */
 	bool vfork_done;
-	struct wait_queue vfork_wait;
+	struct wait_queue vfork_wait;	/* the parent, until mm is released */
 	bool futex_exited;		/* pi_lock of futex_pi.c: can own no PI lock any more */
 	struct pi_state *pi_owned;	/* PI futexes with waiters that this task owns; kernel/futex_pi.c */
 	struct seccomp_filter *seccomp; /* the last one; siglock to change; kernel/seccomp.c */
@@ -221,15 +220,11 @@ struct task {
 	u64 acct_stamp;		     /* gk/acct.h: CPU time at the entry that is being measured, or 0 */
 	struct ptrace_state *ptrace; /* NULL: not traced; task_lock and siglock to change */
 	int ptrace_sig;		     /* siglock: what the tracer lets it go with */
-	u32 uaccess_depth;
-	u32 no_faults;		 /* > 0: copies from and to programs fail instead of faulting pages in */
-	u32 fail_nth, fail_left; /* mm/faults.c */
+	u32 no_faults;		     /* > 0: copies from and to programs fail instead of faulting pages in */
+	u32 fail_nth, fail_left;     /* mm/faults.c */
 	bool fail_now;
 	bool no_reclaim; /* frees memory itself: allocations do not reclaim (mm/reclaim.c) */
-	u64 min_flt_addr;
-	const char *wchan;
 	u64 exec_id;
-	void *ioctx; /* reserved */
 };
 
 /* Order: task_lock > process->siglock > rq_lock. Protects the family tree, thread lists and pid links. */

@@ -34,8 +34,10 @@ void ktimer_init(struct ktimer *t, ktimer_func_t func);
  * timer are serialised by its owner, except against its own func.
  */
 void ktimer_start(struct ktimer *t, ktime_t deadline);
-/* Not queued any more and not running on return; must not be called from its own func, nor with a lock func takes. True if
- * it was queued. */
+/*
+ * Not queued any more and not running on return; must not be called from its own func, nor with a lock func takes.
+ * True if it was queued.
+ */
 bool ktimer_cancel(struct ktimer *t);
 /* Takes it off without waiting: 1 it was queued, 0 it was not, -1 its func is running just now (and may have re-armed it). */
 int ktimer_try_cancel(struct ktimer *t);

@@ -15,7 +15,6 @@ typedef int8_t s8;
 typedef int16_t s16;
 typedef int32_t s32;
 typedef int64_t s64;
-typedef int64_t ssize_t_;
 typedef int64_t loff_t;
 typedef int64_t ssize_t;
 typedef u32 kuid_t; /* user and group ids as programs see them: there is one id space */
@@ -40,7 +39,6 @@ typedef u64 ktime_t; /* nanoseconds, monotonic clock unless said otherwise */
 #define __weak __attribute__((weak))
 #undef __always_inline /* host programs that test guest code: the C library has one, too */
 #define __always_inline inline __attribute__((always_inline))
-#define __noinline __attribute__((noinline))
 #define __printf(f, a) __attribute__((format(printf, f, a)))
 #define __must_check __attribute__((warn_unused_result))
 

@@ -24,7 +24,7 @@ bool access_ok(u64 addr, u64 len);
  */
 static inline bool buffer_ok(u64 addr, u64 len)
 {
-	return addr + len >= addr && addr + len <= 0x7ffffffff000ull;
+	return addr + len >= addr && addr + len <= TASK_SIZE_MAX;
 }
 
 /* 0 or -EFAULT. On a fault the destination may be partly written. */
@@ -36,8 +36,6 @@ size_t copy_from_user_partial(void *dst, const void __user *src, size_t n);
 size_t copy_to_user_partial(void __user *dst, const void *src, size_t n);
 /* Length of the string without NUL; -EFAULT; -ENAMETOOLONG if no NUL within @size (dst then holds size bytes). */
 ssize_t __must_check strncpy_from_user(char *dst, const char __user *src, size_t size);
-/* Length including NUL, 0 on fault, > max when there is none within @max. */
-size_t strnlen_user(const char __user *s, size_t max);
 
 #define get_user(x, ptr)                                                                                               \
 	({                                                                                                             \
@@ -62,7 +60,6 @@ size_t strnlen_user(const char __user *s, size_t max);
  */
 int user_cmpxchg32(u32 __user *p, u32 *old, u32 new);
 int user_load32(u32 __user *p, u32 *val);
-int user_xchg32(u32 __user *p, u32 *old, u32 new);
 /* Makes the page present (and writable) as an access by the program would. 0 or -EFAULT. mm/fault.c */
 int user_fault_in(u64 addr, bool write);
 
@@ -83,7 +80,7 @@ struct iov_iter {
 	size_t count;  /* bytes left */
 };
 
-/* All in lib/iov_iter.c of the guest (kernel/iov_iter.c). One-piece iterators need one struct iovec of storage. */
+/* kernel/iov_iter.c. One-piece iterators need one struct iovec of storage. */
 void iter_init_user(struct iov_iter *it, struct iovec *store, void __user *base, size_t len);
 void iter_init_kernel(struct iov_iter *it, struct iovec *store, void *base, size_t len);
 /* Copies between @buf and the iterator and advances; returns the bytes done (short: fault or end). */

@@ -51,8 +51,10 @@ void virtq_kick(struct virtq *vq);
  * needed.
  */
 void virtq_set_quiet(struct virtq *vq);
-/* Submits, rings, sleeps until the device is done. Returns the bytes written. Not interruptible: the device owns the
- * buffers. */
+/*
+ * Submits, rings, sleeps until the device is done. Returns the bytes written. Not interruptible: the
+ * device owns the buffers.
+ */
 u32 virtq_call(struct virtq *vq, const struct virtq_buf *out, u32 nout, const struct virtq_buf *in, u32 nin);
 
 #endif

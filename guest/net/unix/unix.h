@@ -156,7 +156,6 @@ void unix_option_changed(struct socket *s, int opt);
 int unix_stream_connect(struct socket *s, const struct sockaddr_any *addr, u32 len, bool nonblock);
 int unix_stream_listen(struct socket *s, int backlog);
 int unix_stream_accept(struct socket *s, struct socket *child, bool nonblock);
-ssize_t unix_dgram_send(struct unix_sock *sk, struct sock_msg *m, struct unix_sock *dest);
 ssize_t unix_dgram_recvmsg(struct socket *s, struct sock_msg *m);
 struct fasync_list *unix_fasync(struct socket *s);
 u32 unix_poll_common(struct unix_sock *sk, struct file *f, struct poll_table *pt);

@@ -49,19 +49,9 @@ static inline ssize_t k_pwrite(int fd, const void *buf, size_t n, loff_t pos)
 	return SHIM_CALL(pwrite64, (u64)fd, (u64)buf, n, (u64)pos);
 }
 
-static inline loff_t k_lseek(int fd, loff_t off, int whence)
-{
-	return SHIM_CALL(lseek, (u64)fd, (u64)off, (u64)whence);
-}
-
 static inline int k_ftruncate(int fd, loff_t size)
 {
 	return (int)SHIM_CALL(ftruncate, (u64)fd, (u64)size);
-}
-
-static inline int k_fallocate(int fd, int mode, loff_t off, loff_t len)
-{
-	return (int)SHIM_CALL(fallocate, (u64)fd, (u64)mode, (u64)off, (u64)len);
 }
 
 static inline int k_mkdir(const char *name, umode_t mode)

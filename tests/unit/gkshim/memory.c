@@ -309,7 +309,7 @@ u64 shim_live(void)
 
 void shim_shrink(void)
 {
-	while (dcache_shrink(~0ull) || inode_shrink(~0ull))
+	while (dcache_shrink(~0ull))
 		;
 }
 

@@ -180,7 +180,6 @@ static_assert(sizeof(struct ctl_vcpu) == 512, "vcpu");
 #define CTL_REQ_LOG 0x2
 #define CTL_REQ_SHUTDOWN 0x4
 #define CTL_REQ_FATAL 0x8
-#define CTL_REQ_QUEUE 0x10 /* a virtqueue was notified */
 
 /* ctl.fatal_why: why the switcher gave up; the VMM has the sentences */
 enum ctl_fatal {
