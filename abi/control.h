@@ -67,6 +67,8 @@ struct um_ctl_exit {
  *   uid= gid= groups=1,2,3 umask=octal
  *   init=1           the first process is an init: signals it does not handle do not kill it (default: they do)
  *   ignore=1,13      signals that the first program ignores at its start
+ *   caps=HEX         the capability bounding set (default: all)
+ *   no_new_privs=1
  *   hostname=NAME
  *   tty=1            the console is a terminal (UM_CON_TTY); else stdin/stdout/stderr are streams
  *   stdio=N:KIND     what host stream N is: file, pipe, chr, null, closed
@@ -78,7 +80,9 @@ struct um_ctl_exit {
  *   hide=PATH        an empty unreadable thing is put over PATH
  *   rlimit=NUM:SOFT:HARD
  *   strace=LIST      system call names, "all"
- *   debug=LIST       guest kernel debugging switches
+ *   debug=all        log what the guest kernel does
+ *   debug=faults     and offer /proc/fail-nth, which lets its allocations fail
+ *   nodirect=1       no direct switch: every system call traps
  */
 
 #endif

@@ -127,6 +127,8 @@ static const char *set_strace(void *ctx, const char *value)
 
 static const char *set_debug(void *ctx, const char *value)
 {
+	if (value && strcmp(value, "all") != 0 && strcmp(value, "faults") != 0)
+		return "only 'all' or 'faults' may follow";
 	((struct sandbox_opts *)ctx)->debug = value ? value : "all";
 	return NULL;
 }
@@ -139,7 +141,7 @@ static const char *set_kernel(void *ctx, const char *value)
 
 static const struct opt opts[] = {
 	{"rootfs", 0, "DIR", "root file system of the sandbox", set_rootfs},
-	{"bind", 'b', "SRC[:DST[:ro|shared]]", "show a host directory or file in the sandbox", add_bind},
+	{"bind", 'b', "SRC[:DST[:ro|rw|shared]]", "show a host directory or file in the sandbox", add_bind},
 	{"hide", 0, "PATH", "put an empty unreadable thing over PATH", add_hide},
 	{"env", 'e', "NAME[=VALUE]", "set an environment variable, or pass the host's", add_env},
 	{"cwd", 'w', "DIR", "start in this directory of the sandbox", set_cwd},
@@ -149,7 +151,7 @@ static const struct opt opts[] = {
 	{"cpus", 'c', "N", "virtual processors (default: the host's, at most 8)", set_cpus},
 	{"memory", 'm', "SIZE", "guest memory, like 512M (default: the host's or the cgroup's limit)", set_memory},
 	{"strace", 0, "[=LIST]", "print system calls (comma separated names, default all) to stderr", set_strace},
-	{"debug", 0, "[=LIST]", "print what the guest kernel logs to stderr", set_debug},
+	{"debug", 0, "[=all|faults]", "print what the guest kernel logs to stderr", set_debug},
 	{"kernel", 0, "FILE", "use this guest kernel instead of the built-in one", set_kernel},
 	{0},
 };
@@ -166,7 +168,7 @@ static int run_sandbox(const struct command *self, struct sandbox_opts *o, int a
 	if (first == OPT_HELP)
 		return command_help(self);
 	if (first < 0)
-		return VMM_EXIT_ERROR;
+		return VM_EXIT_FAILURE;
 	if (first == argc)
 		return msg_error("%s: say which program to run (see 'umbra %s --help')", self->name, self->name);
 	if (o->root_kind == SANDBOX_ROOT_WRITABLE && !o->rootfs)

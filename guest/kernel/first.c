@@ -2,7 +2,8 @@
 /*
  * The first program: process 1, the container. It starts as a kernel task that mounts what the configuration says, takes on the
  * configured identity, opens its standard descriptors and executes the program. What goes wrong is said on its stderr, as a
- * shell would: exit status 127 when the program is not found, 126 when it cannot be executed.
+ * shell would: exit status 127 when the program is not found, 126 when it cannot be executed, 125 when the sandbox is not what
+ * was asked for.
  */
 #include <gk/acct.h>
 #include <gk/cred.h>
@@ -52,22 +53,26 @@ static const char *error_text(int err)
 }
 
 /* A line on the program's stderr; to the log if that is not there. */
-static void complain(const char *what, const char *name, int err)
+static void say(const char *what, const char *name, const char *why)
 {
-	const char *why = error_text(err);
 	struct file *f = fd_get(2);
 	char line[512];
 	loff_t pos = 0;
-	int n;
+	int n = scnprintf(line, sizeof(line), "umbra: %s %s: %s\n", what, name, why);
 
-	if (why)
-		n = scnprintf(line, sizeof(line), "umbra: %s %s: %s\n", what, name, why);
-	else
-		n = scnprintf(line, sizeof(line), "umbra: %s %s: error %d\n", what, name, -err);
 	if (!f || kernel_write(f, line, (size_t)n, &pos) < 0)
 		printk("%s", line);
 	if (f)
 		file_put(f);
+}
+
+static void complain(const char *what, const char *name, int err)
+{
+	const char *why = error_text(err);
+	char number[32];
+
+	scnprintf(number, sizeof(number), "error %d", -err);
+	say(what, name, why ? why : number);
 }
 
 /* All values of @key, as an array that ends in NULL. */
@@ -276,6 +281,10 @@ static void first_program(void *arg)
 		pr_warn("no standard descriptors: error %d\n", -err);
 	if (unmounted) {
 		complain("make the mount point", where, unmounted);
+		do_group_exit(EXIT_NO_SANDBOX << 8);
+	}
+	if (strace_unknown()) {
+		say("--strace", strace_unknown(), "there is no such system call");
 		do_group_exit(EXIT_NO_SANDBOX << 8);
 	}
 	set_limits();

@@ -157,38 +157,55 @@ static const struct strace_format formats[] = {
 static bool tracing;
 static u64 traced[NR_SYSCALLS / 64 + 1]; /* which numbers */
 static const char *format_of[NR_SYSCALLS];
+static char unknown[32]; /* the first word of the list that is the name of no call */
 
-static bool in_list(const char *list, const char *name)
+static bool is_word(const char *word, size_t len, const char *name)
 {
-	size_t len = strlen(name);
+	return strncmp(word, name, len) == 0 && !name[len];
+}
 
-	for (const char *p = list; (p = strstr(p, name)); p += len) {
-		if ((p == list || p[-1] == ',') && (!p[len] || p[len] == ','))
-			return true;
+/* One word of the list. */
+static void trace(const char *word, size_t len)
+{
+	const bool all = is_word(word, len, "all");
+	bool found = all;
+
+	for (u32 nr = 0; nr < NR_SYSCALLS; nr++) {
+		if (!syscall_table[nr].name || !(all || is_word(word, len, syscall_table[nr].name)))
+			continue;
+		traced[nr / 64] |= 1ull << (nr % 64);
+		found = true;
 	}
-	return false;
+	if (!found && !unknown[0])
+		scnprintf(unknown, sizeof(unknown), "%.*s", (int)MIN(len, sizeof(unknown)), word);
 }
 
 void strace_init(void)
 {
-	const char *list = config_get("strace");
-	bool all = list && (!*list || in_list(list, "all"));
+	const char *list = config_get("strace"), *end;
 
 	tracing = list || (boot->features & UM_FEAT_STRACE);
 	if (!tracing)
 		return;
+	if (!list || !*list)
+		list = "all";
+	for (; *list; list = *end ? end + 1 : end) {
+		end = strchr(list, ',');
+		if (!end)
+			end = list + strlen(list);
+		trace(list, (size_t)(end - list));
+	}
 	for (u32 nr = 0; nr < NR_SYSCALLS; nr++) {
-		const char *name = syscall_table[nr].name;
-
-		if (!name)
-			continue;
-		if (!list || all || in_list(list, name))
-			traced[nr / 64] |= 1ull << (nr % 64);
-		for (u32 i = 0; i < ARRAY_SIZE(formats); i++) {
-			if (strcmp(formats[i].name, name) == 0)
+		for (u32 i = 0; i < ARRAY_SIZE(formats) && syscall_table[nr].name; i++) {
+			if (strcmp(formats[i].name, syscall_table[nr].name) == 0)
 				format_of[nr] = formats[i].args;
 		}
 	}
+}
+
+const char *strace_unknown(void)
+{
+	return unknown[0] ? unknown : NULL;
 }
 
 void strace_task(struct task *t)

@@ -20,6 +20,13 @@ status 127 -- no-such-program; grep -q 'no-such-program' err || fail "no sentenc
 status 126 -- /etc/passwd; grep -q '/etc/passwd' err || fail "no sentence about a file that is no program"
 status 127 -- ./missing
 
+# Traces: what is asked for, to stderr. A name that is none is told, before the program runs.
+status 0 --strace=getppid,getpid -- sh -c 'true'; grep -q '^sh\[1\] getpp*id() = ' err || fail "no trace: $(cat err)"
+grep -q 'execve' err && fail "traced too much: $(cat err)"
+status 125 --strace=read,raed,write -- echo ran
+is "unknown system call" "$(cat out err)" "umbra: --strace raed: there is no such system call"
+status 125 --debug=nonsense -- echo ran; is "sentences about --debug" "$(cat out err | wc -l)" 1
+
 # Files: the current directory is real, the rest is not.
 run -- sh -c 'echo inside >made; cat made' >out; is "cat" "$(cat out)" inside
 is "written to the current directory" "$(cat made)" inside

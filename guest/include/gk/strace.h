@@ -9,6 +9,8 @@ struct siginfo;
 struct task;
 
 void strace_init(void);
+/* The first name in the list that no system call has (cut if it is long), or NULL. */
+const char *strace_unknown(void);
 /* Gives the first program WORK_STRACE if tracing is on; fork hands it down. */
 void strace_task(struct task *t);
 /* Around each call of a task with WORK_STRACE. strace_exit() reads the result in regs->rax. */
