@@ -26,6 +26,7 @@
 #include "runtime/host.h"
 #include "runtime/msg.h"
 #include "vmm/backend/backend.h"
+#include "vmm/vmm.h"
 
 #define KERNEL_NEEDED_MAJOR 5
 #define KERNEL_NEEDED_MINOR 11
@@ -273,7 +274,7 @@ static int run_doctor(const struct command *self, int argc, char **argv, const s
 	if (first == OPT_HELP)
 		return command_help(self);
 	if (first < 0)
-		return 125;
+		return VM_EXIT_FAILURE;
 	if (first < argc)
 		return msg_error("doctor takes no arguments, not '%s'", argv[first]);
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {

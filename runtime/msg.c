@@ -33,7 +33,7 @@ int msg_error(const char *fmt, ...)
 	va_start(ap, fmt);
 	print("umbra: ", fmt, ap);
 	va_end(ap);
-	return VMM_EXIT_ERROR;
+	return VM_EXIT_FAILURE;
 }
 
 void msg_warning(const char *fmt, ...)

@@ -22,8 +22,10 @@
 
 /* ---- guest to host ---- */
 
-/* The pool has as many entries as the queue, and the virtqueue hands out no more chains than that: never NULL for a
- * chain. */
+/*
+ * The pool has as many entries as the queue, and the virtqueue hands out no more chains than that:
+ * never NULL for a chain.
+ */
 static struct con_tx *tx_get(struct console *con)
 {
 	struct con_tx *t = con->free;
@@ -61,25 +63,9 @@ static void tx_publish(struct console *con)
 /* The part of @t that is still to be written, at most @most bytes of it. */
 static int tx_iov(const struct con_tx *t, uint64_t most, struct iovec *iov)
 {
-	uint64_t skip = t->done, left = t->end - t->done < most ? t->end - t->done : most;
-	int count = 0;
+	const uint64_t left = t->end - t->done;
 
-	for (unsigned int i = 0; i < t->chain.out_count && left; i++) {
-		struct iovec v = t->chain.iov[i];
-
-		if (skip >= v.iov_len) {
-			skip -= v.iov_len;
-			continue;
-		}
-		v.iov_base = (char *)v.iov_base + skip;
-		v.iov_len -= skip;
-		skip = 0;
-		if (v.iov_len > left)
-			v.iov_len = left;
-		left -= v.iov_len;
-		iov[count++] = v;
-	}
-	return count;
+	return (int)virtq_chain_readable(&t->chain, t->done, left < most ? left : most, iov);
 }
 
 static void out_close(struct con_out *o)
@@ -179,13 +165,14 @@ static bool tx_accept(struct console *con, struct con_tx *t)
 	struct con_out *o;
 
 	if (virtq_chain_read(&t->chain, 0, &hdr, sizeof(hdr)) != sizeof(hdr)) {
-		vm_end(con->vm, 125, "the guest kernel sent a console message without a header");
+		vm_end(con->vm, VM_EXIT_FAILURE, "the guest kernel sent a console message without a header");
 		return false;
 	}
 	o = out_stream(con, hdr.stream);
 	if (!o || hdr.len > t->chain.out_bytes - sizeof(hdr)) {
-		vm_end(con->vm, 125, "the guest kernel sent a bad console message (stream %u, %u of %llu bytes)",
-		       hdr.stream, hdr.len, (unsigned long long)t->chain.out_bytes);
+		vm_end(con->vm, VM_EXIT_FAILURE,
+		       "the guest kernel sent a bad console message (stream %u, %u of %llu bytes)", hdr.stream, hdr.len,
+		       (unsigned long long)t->chain.out_bytes);
 		return false;
 	}
 	t->done = sizeof(hdr);
@@ -223,7 +210,7 @@ static bool tx_pump(struct console *con)
 		}
 	}
 	if (r < 0) {
-		vm_end(con->vm, 125, "console: %s", con->tx.fault);
+		vm_end(con->vm, VM_EXIT_FAILURE, "console: %s", con->tx.fault);
 		return false;
 	}
 	more = virtq_suppress(&con->tx, VIRTQ_LOUD);
@@ -244,7 +231,7 @@ static bool rx_ready(struct console *con)
 		const int r = virtq_pop(&con->rx, &con->rx_chain);
 
 		if (r < 0)
-			vm_end(con->vm, 125, "console: %s", con->rx.fault);
+			vm_end(con->vm, VM_EXIT_FAILURE, "console: %s", con->rx.fault);
 		if (r < 0)
 			return false;
 		if (r == 0 && !virtq_suppress(&con->rx, VIRTQ_LOUD))
@@ -252,7 +239,7 @@ static bool rx_ready(struct console *con)
 		if (r == 0)
 			continue;
 		if (con->rx_chain.in_bytes <= sizeof(struct um_con_hdr)) {
-			vm_end(con->vm, 125, "the guest kernel gave the console a buffer without room");
+			vm_end(con->vm, VM_EXIT_FAILURE, "the guest kernel gave the console a buffer without room");
 			return false;
 		}
 		con->have_rx = true;
@@ -275,24 +262,10 @@ static void rx_send(struct console *con, uint32_t stream, uint32_t flags, uint32
 
 static ssize_t rx_read(struct console *con)
 {
-	const struct virtq_chain *c = &con->rx_chain;
 	struct iovec iov[UM_VIRTQ_CHAIN_MAX];
-	size_t skip = sizeof(struct um_con_hdr);
-	int count = 0;
+	const unsigned int count = virtq_chain_writable(&con->rx_chain, sizeof(struct um_con_hdr), SIZE_MAX, iov);
 
-	for (unsigned int i = c->out_count; i < c->out_count + c->in_count; i++) {
-		struct iovec v = c->iov[i];
-
-		if (skip >= v.iov_len) {
-			skip -= v.iov_len;
-			continue;
-		}
-		v.iov_base = (char *)v.iov_base + skip;
-		v.iov_len -= skip;
-		skip = 0;
-		iov[count++] = v;
-	}
-	return stream_read(&con->io[0], iov, count);
+	return stream_read(&con->io[0], iov, (int)count);
 }
 
 /* Moves input once. False: nothing more can be done now (the source is watched if that will change by itself). */

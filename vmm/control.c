@@ -20,13 +20,14 @@ static bool rx_take(struct control *c, struct virtq_chain *chain)
 		const int r = virtq_pop(&c->rx, chain);
 
 		if (r < 0) {
-			vm_end(c->vm, 125, "control: %s", c->rx.fault);
+			vm_end(c->vm, VM_EXIT_FAILURE, "control: %s", c->rx.fault);
 			return false;
 		}
 		if (r > 0) {
 			if (chain->in_bytes >= need)
 				return true;
-			vm_end(c->vm, 125, "the guest kernel gave the control device a buffer without room");
+			vm_end(c->vm, VM_EXIT_FAILURE,
+			       "the guest kernel gave the control device a buffer without room");
 			return false;
 		}
 		if (!virtq_suppress(&c->rx, VIRTQ_LOUD))
@@ -81,7 +82,7 @@ static void got_exit(struct control *c, const struct virtq_chain *chain)
 	if (virtq_chain_read(chain, sizeof(struct um_ctl_hdr), &e, sizeof(e)) == sizeof(e))
 		c->ops->exited(c->ctx, e.wait_status);
 	else
-		vm_end(c->vm, 125, "the guest kernel reported an exit without a status");
+		vm_end(c->vm, VM_EXIT_FAILURE, "the guest kernel reported an exit without a status");
 }
 
 static void got_log(struct control *c, const struct virtq_chain *chain, uint32_t len)
@@ -98,7 +99,7 @@ static void tx_message(struct control *c, const struct virtq_chain *chain)
 	struct um_ctl_hdr hdr;
 
 	if (virtq_chain_read(chain, 0, &hdr, sizeof(hdr)) != sizeof(hdr)) {
-		vm_end(c->vm, 125, "the guest kernel sent a control message without a header");
+		vm_end(c->vm, VM_EXIT_FAILURE, "the guest kernel sent a control message without a header");
 		return;
 	}
 	switch (hdr.type) {
@@ -112,7 +113,7 @@ static void tx_message(struct control *c, const struct virtq_chain *chain)
 		got_log(c, chain, hdr.len);
 		break;
 	default:
-		vm_end(c->vm, 125, "the guest kernel sent a control message of unknown type %u", hdr.type);
+		vm_end(c->vm, VM_EXIT_FAILURE, "the guest kernel sent a control message of unknown type %u", hdr.type);
 	}
 }
 
@@ -129,7 +130,7 @@ bool control_notify(struct control *c)
 		if (r == 0)
 			break;
 		if (r < 0) {
-			vm_end(c->vm, 125, "control: %s", c->tx.fault);
+			vm_end(c->vm, VM_EXIT_FAILURE, "control: %s", c->tx.fault);
 			return false;
 		}
 		tx_message(c, &chain);

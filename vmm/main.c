@@ -83,7 +83,7 @@ static const char *advice(int err)
 /* @what completes "...". */
 static int fail(struct vmm *v, int err, const char *what)
 {
-	vm_end(&v->vm, VMM_EXIT_ERROR, "cannot %s: %s%s", what, strerror(-err), advice(err));
+	vm_end(&v->vm, VM_EXIT_FAILURE, "cannot %s: %s%s", what, strerror(-err), advice(err));
 	return err;
 }
 
@@ -193,7 +193,7 @@ static void channel_ready(void *ctx, uint32_t events)
 	if (n <= 0) {
 		if (v->spec->tty)
 			ioctl(v->io[0].fd, TCSETS, &v->spec->termios); /* tcsetattr() asks for more than that */
-		vm_end(&v->vm, VMM_EXIT_ERROR, NULL);
+		vm_end(&v->vm, VM_EXIT_FAILURE, NULL);
 		v->loop.stop = true;
 		return;
 	}
@@ -455,7 +455,7 @@ static int check_descriptors(struct vmm *v)
 
 	if (getrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_max >= DESCRIPTORS_MIN)
 		return 0;
-	vm_end(&v->vm, VMM_EXIT_ERROR, "only %llu open files are allowed, a sandbox needs %d: raise ulimit -n",
+	vm_end(&v->vm, VM_EXIT_FAILURE, "only %llu open files are allowed, a sandbox needs %d: raise ulimit -n",
 	       (unsigned long long)l.rlim_max, DESCRIPTORS_MIN);
 	return -EMFILE;
 }
@@ -467,9 +467,11 @@ static int load_kernel(struct vmm *v)
 				   &v->image, &why);
 
 	if (err)
-		vm_end(&v->vm, VMM_EXIT_ERROR, "cannot load the guest kernel: %s", why);
-	/* The file's pages have served: a sandbox that idles should be small. (They are clean, and page aligned if
-	 * possible.) */
+		vm_end(&v->vm, VM_EXIT_FAILURE, "cannot load the guest kernel: %s", why);
+	/*
+	 * The file's pages have served: a sandbox that idles should be small. (They are clean, and page
+	 * aligned if possible.)
+	 */
 	(void)madvise((void *)(uintptr_t)v->spec->kernel, v->spec->kernel_bytes, MADV_DONTNEED);
 	return err;
 }
@@ -557,7 +559,7 @@ static void backend_thread_init(struct vm *vm)
 	const int err = jail_seccomp(JAIL_BACKEND, NULL, 0);
 
 	if (err)
-		vm_end(vm, VMM_EXIT_ERROR, "cannot install a thread's system-call filter: %s", strerror(-err));
+		vm_end(vm, VM_EXIT_FAILURE, "cannot install a thread's system-call filter: %s", strerror(-err));
 }
 
 static void vcpu_moved(struct vm *vm, unsigned int vcpu, int cpu)
@@ -626,7 +628,7 @@ int umbra_vmm_main(const struct vmm_spec *spec)
 	int err;
 
 	if (!v)
-		return VMM_EXIT_ERROR;
+		return VM_EXIT_FAILURE;
 	v->spec = spec;
 	/* One heap for all threads: they allocate little, and each further one would cost five system calls at start.
 	 */
@@ -642,7 +644,7 @@ int umbra_vmm_main(const struct vmm_spec *spec)
 			 err == -ENOMEM || err == -EFBIG ? " (use --memory, or see ulimit -v and ulimit -f)"
 							 : advice(err));
 		tell_launcher(v, VMM_NOTE_ERROR, text);
-		return VMM_EXIT_ERROR;
+		return VM_EXIT_FAILURE;
 	}
 	if (start(v) == 0)
 		loop_run(&v->loop);

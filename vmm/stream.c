@@ -91,7 +91,9 @@ static int shared_turn(const struct stream *s, short events, const struct iovec 
 	return 0;
 }
 
-ssize_t stream_read(struct stream *s, const struct iovec *iov, int count)
+enum direction { IN, OUT };
+
+static ssize_t move(struct stream *s, enum direction way, const struct iovec *iov, int count)
 {
 	struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)count};
 	struct iovec piece;
@@ -101,40 +103,26 @@ ssize_t stream_read(struct stream *s, const struct iovec *iov, int count)
 	case STREAM_CLOSED:
 		return -EBADF;
 	case STREAM_SOCKET:
-		n = recvmsg(s->fd, &msg, MSG_DONTWAIT);
+		n = way == IN ? recvmsg(s->fd, &msg, MSG_DONTWAIT) : sendmsg(s->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 		break;
 	case STREAM_SHARED:
-		n = shared_turn(s, POLLIN, iov, &piece);
+		n = shared_turn(s, way == IN ? POLLIN : POLLOUT, iov, &piece);
 		if (n < 0)
 			return n;
-		n = read(s->fd, piece.iov_base, piece.iov_len);
+		n = way == IN ? readv(s->fd, &piece, 1) : writev(s->fd, &piece, 1);
 		break;
 	default:
-		n = readv(s->fd, iov, count);
+		n = way == IN ? readv(s->fd, iov, count) : writev(s->fd, iov, count);
 	}
 	return n < 0 ? -errno : n;
 }
 
+ssize_t stream_read(struct stream *s, const struct iovec *iov, int count)
+{
+	return move(s, IN, iov, count);
+}
+
 ssize_t stream_write(struct stream *s, const struct iovec *iov, int count)
 {
-	struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)count};
-	struct iovec piece;
-	ssize_t n;
-
-	switch (s->how) {
-	case STREAM_CLOSED:
-		return -EBADF;
-	case STREAM_SOCKET:
-		n = sendmsg(s->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
-		break;
-	case STREAM_SHARED:
-		n = shared_turn(s, POLLOUT, iov, &piece);
-		if (n < 0)
-			return n;
-		n = write(s->fd, piece.iov_base, piece.iov_len);
-		break;
-	default:
-		n = writev(s->fd, iov, count);
-	}
-	return n < 0 ? -errno : n;
+	return move(s, OUT, iov, count);
 }

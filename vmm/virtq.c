@@ -162,37 +162,51 @@ bool virtq_suppress(struct virtq *vq, enum virtq_noise noise)
 	return __atomic_load_n(&vq->avail->idx, __ATOMIC_RELAXED) != vq->next_avail;
 }
 
-/* Walks bytes [offset, offset + len) of @count iovecs and copies to or from @buf, whichever of the two is given. */
-static size_t copy_iov(const struct iovec *iov, unsigned int count, size_t offset, void *dst, const void *src,
-		       size_t len)
+static unsigned int slice(const struct iovec *iov, unsigned int count, size_t offset, size_t len, struct iovec *out)
 {
-	size_t done = 0;
+	unsigned int n = 0;
 
-	for (unsigned int i = 0; i < count && done < len; i++) {
+	for (unsigned int i = 0; i < count && len; i++) {
 		if (offset >= iov[i].iov_len) {
 			offset -= iov[i].iov_len;
 			continue;
 		}
-		size_t n = iov[i].iov_len - offset;
-
-		if (n > len - done)
-			n = len - done;
-		if (dst)
-			memcpy((uint8_t *)dst + done, (uint8_t *)iov[i].iov_base + offset, n);
-		else
-			memcpy((uint8_t *)iov[i].iov_base + offset, (const uint8_t *)src + done, n);
-		done += n;
+		out[n].iov_base = (uint8_t *)iov[i].iov_base + offset;
+		out[n].iov_len = iov[i].iov_len - offset < len ? iov[i].iov_len - offset : len;
+		len -= out[n++].iov_len;
 		offset = 0;
 	}
-	return done;
+	return n;
+}
+
+unsigned int virtq_chain_readable(const struct virtq_chain *chain, size_t offset, size_t len, struct iovec *iov)
+{
+	return slice(chain->iov, chain->out_count, offset, len, iov);
+}
+
+unsigned int virtq_chain_writable(const struct virtq_chain *chain, size_t offset, size_t len, struct iovec *iov)
+{
+	return slice(chain->iov + chain->out_count, chain->in_count, offset, len, iov);
 }
 
 size_t virtq_chain_read(const struct virtq_chain *chain, size_t offset, void *dst, size_t len)
 {
-	return copy_iov(chain->iov, chain->out_count, offset, dst, NULL, len);
+	struct iovec iov[UM_VIRTQ_CHAIN_MAX];
+	const unsigned int count = virtq_chain_readable(chain, offset, len, iov);
+	size_t done = 0;
+
+	for (unsigned int i = 0; i < count; done += iov[i++].iov_len)
+		memcpy((uint8_t *)dst + done, iov[i].iov_base, iov[i].iov_len);
+	return done;
 }
 
 size_t virtq_chain_write(const struct virtq_chain *chain, size_t offset, const void *src, size_t len)
 {
-	return copy_iov(chain->iov + chain->out_count, chain->in_count, offset, NULL, src, len);
+	struct iovec iov[UM_VIRTQ_CHAIN_MAX];
+	const unsigned int count = virtq_chain_writable(chain, offset, len, iov);
+	size_t done = 0;
+
+	for (unsigned int i = 0; i < count; done += iov[i++].iov_len)
+		memcpy(iov[i].iov_base, (const uint8_t *)src + done, iov[i].iov_len);
+	return done;
 }

@@ -60,8 +60,10 @@ struct virtq_chain {
  */
 int virtq_place(struct um_boot_queue *q, unsigned int size, gpa_t *cursor, gpa_t limit);
 
-/* Makes @vq serve the queue at @q. Returns 0, or -EINVAL when size, alignment or addresses are wrong. Allocates
- * nothing. */
+/*
+ * Makes @vq serve the queue at @q. Returns 0, or -EINVAL when size, alignment or addresses are
+ * wrong. Allocates nothing.
+ */
 int virtq_init(struct virtq *vq, const struct vm *vm, const struct um_boot_queue *q);
 
 /*
@@ -73,18 +75,26 @@ int virtq_pop(struct virtq *vq, struct virtq_chain *chain);
 /* Returns the chain @head, into which @written bytes were written, to the driver. Visible after virtq_publish(). */
 void virtq_push(struct virtq *vq, uint16_t head, uint32_t written);
 
-/* Makes all pushed chains visible. Returns true when the driver wants an interrupt for them; false too if there were
- * none. */
+/*
+ * Makes all pushed chains visible. Returns true when the driver wants an interrupt for them; false
+ * too if there were none.
+ */
 bool virtq_publish(struct virtq *vq);
 
 enum virtq_noise { VIRTQ_LOUD, VIRTQ_QUIET };
 
 /*
- * Asks the driver to ring the doorbell for new chains (LOUD, the state at start) or not to (QUIET; a hint).
- * Returns true after LOUD when chains are waiting already: the caller must go on popping, there will be no doorbell for
- * them.
+ * Asks the driver to ring the doorbell for new chains (LOUD, the state at start) or not to (QUIET; a hint). Returns
+ * true after LOUD when chains are waiting already: the caller must go on popping, there will be no doorbell for them.
  */
 bool virtq_suppress(struct virtq *vq, enum virtq_noise noise);
+
+/*
+ * The readable (or writable) bytes of @chain from byte @offset on, at most @len of them, as pieces of guest memory in
+ * @iov (room for UM_VIRTQ_CHAIN_MAX). Returns how many pieces.
+ */
+unsigned int virtq_chain_readable(const struct virtq_chain *chain, size_t offset, size_t len, struct iovec *iov);
+unsigned int virtq_chain_writable(const struct virtq_chain *chain, size_t offset, size_t len, struct iovec *iov);
 
 /* Copies up to @len readable bytes of @chain from byte @offset on to @dst; returns how many there were. */
 size_t virtq_chain_read(const struct virtq_chain *chain, size_t offset, void *dst, size_t len);

@@ -2,9 +2,8 @@
 /*
  * One sandbox as the VMM sees it. All state hangs off struct vm; there are no file-scope variables in vmm/.
  *
- * Life: vm_create() (RAM) -> image_load(), config_write(), devices -> backend->create() -> jail_close() ->
- * backend->start()
- * -> event loop -> vm_destroy(). See umbra_vmm_main() in vmm/main.c, which is that list.
+ * Life: vm_create() (RAM) -> image_load(), boot block -> jail_enter() -> backend->create() -> devices -> backend->start() ->
+ * event loop. See start() in vmm/main.c, which is that list. vm_destroy() is for tests; a VMM just ends.
  */
 #ifndef UMBRA_VMM_VM_H
 #define UMBRA_VMM_VM_H
@@ -57,7 +56,7 @@ int vm_create(struct vm *vm, unsigned int ncpus, uint64_t ram_bytes);
 /* Unmaps and closes what vm_create() made; the backend and all threads are gone. Idempotent. */
 void vm_destroy(struct vm *vm);
 
-/* Tells the guest that a device published something in a used ring. Any thread; does not block. */
+/* Tells the guest to look at the used rings, and whether CLOCK_REALTIME was set. Any thread; does not block. */
 void vm_interrupt(struct vm *vm);
 
 /* Writes one line (without newline, any bytes, at most 1024) of the guest's debug log. Control thread. */
@@ -69,6 +68,8 @@ void vm_log(const struct vm *vm, const char *line, size_t len);
  * each value once, into a local. Any thread.
  */
 void *vm_gpa(const struct vm *vm, gpa_t gpa, uint64_t len);
+
+#define VM_EXIT_FAILURE 125 /* exit status when umbra itself failed, as docker and env have it */
 
 /*
  * Ends the sandbox: the first caller decides status and reason (printf style; NULL: the guest ended by itself); the

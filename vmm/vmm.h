@@ -14,8 +14,8 @@
 #include "vmm/clock.h"
 #include "vmm/config.h"
 #include "vmm/fs/fs.h"
+#include "vmm/vm.h"
 
-#define VMM_EXIT_ERROR 125 /* umbra itself failed, as docker and env have it */
 #define VMM_MAX_EXPORTS 128
 #define VMM_MAX_COVERS 256
 

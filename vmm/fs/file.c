@@ -130,7 +130,7 @@ int fs_op_read(struct fs_req *req)
 	h = file_get(req, in.fh);
 	if (!h)
 		return -EBADF;
-	count = fs_data_in(req, sizeof(struct fuse_out_header), in.size, iov);
+	count = virtq_chain_writable(&req->chain, sizeof(struct fuse_out_header), in.size, iov);
 	n = read_to_guest(req, h->fd, iov, count, (off_t)in.offset);
 	handle_put(req->fs, h);
 	if (n < 0)
@@ -156,7 +156,7 @@ int fs_op_open_read(struct fs_req *req)
 	fd = fs_open_data(req->fs, req->node, O_RDONLY);
 	if (fd < 0)
 		return fd;
-	count = fs_data_in(req, sizeof(struct fuse_out_header) + sizeof(open), in.size, iov);
+	count = virtq_chain_writable(&req->chain, sizeof(struct fuse_out_header) + sizeof(open), in.size, iov);
 	n = read_to_guest(req, fd, iov, count, (off_t)in.offset);
 	r = n < 0 ? (int)n : handle_new(req->fs, req->node, HANDLE_FILE, fd, false, &open.fh);
 	if (r < 0) {
@@ -214,7 +214,7 @@ int fs_op_write(struct fs_req *req)
 			handle_put(req->fs, h);
 		return -EBADF;
 	}
-	count = fs_data_out(req, data, in.size, iov);
+	count = virtq_chain_readable(&req->chain, data, in.size, iov);
 	n = write_all(h->fd, iov, count, (off_t)in.offset);
 	if (n >= 0 && (in.write_flags & FUSE_WRITE_KILL_SUIDGID))
 		fs_kill_suidgid(h->fd);

@@ -79,7 +79,7 @@ struct cover {
 	struct fs_cover what;
 };
 
-/* A lock owner's own open file description of a file: locks.c. */
+/* A lock owner's own open file description of a file: lock.c. */
 struct lock_file {
 	struct list_head link;
 	struct node *node; /* counted */
@@ -90,13 +90,14 @@ struct lock_file {
 	int fd;
 };
 
-#define FS_NO_ID UINT32_MAX
 struct fs_thread {
 	pthread_t thread;
 	struct fs *fs;
 	struct vm_bell *bell; /* NULL: one of the pool */
 	unsigned int vcpu;    /* whose bell it is */
 };
+
+#define FS_NO_ID UINT32_MAX
 
 struct fs {
 	/* Immutable after fs_start(). */
@@ -170,10 +171,6 @@ void fs_reply(struct fs_req *req, const void *data, size_t len);
 void fs_reply_in_place(struct fs_req *req, size_t len);
 /* Room for data in the reply. */
 size_t fs_reply_room(const struct fs_req *req);
-/* The writable (or readable) bytes of the chain from @offset on, at most @len, as an iovec array. Returns how many
- * entries. */
-unsigned int fs_data_in(const struct fs_req *req, size_t offset, size_t len, struct iovec *iov);
-unsigned int fs_data_out(const struct fs_req *req, size_t offset, size_t len, struct iovec *iov);
 /*
  * The string at byte *@pos of req->args, which it advances behind the NUL. NULL without a NUL or longer than @max
  * bytes.
@@ -206,8 +203,10 @@ int node_in_place(struct fs *fs, struct node *node);
 int node_open_path(int dirfd, const char *name);
 /* The node @id keeps @fd, which is a path descriptor of its file, if it has none yet. @fd is consumed. */
 void node_hold(struct fs *fs, uint64_t id, int fd);
-/* O_PATH descriptor of a busy node, valid as long as it is busy; or a negative errno (-ESTALE: it is not there any
- * more). */
+/*
+ * O_PATH descriptor of a busy node, valid as long as it is busy; or a negative errno (-ESTALE: it is
+ * not there any more).
+ */
 int node_fd(struct fs *fs, struct node *node);
 /* The known node of a file, busy; NULL if there is none. */
 struct node *node_find(struct fs *fs, unsigned int export, const struct statx *stx);

@@ -197,33 +197,6 @@ void fs_reply_in_place(struct fs_req *req, size_t len)
 	write_header(req, 0, len);
 }
 
-static unsigned int slice(const struct iovec *iov, unsigned int count, size_t offset, size_t len, struct iovec *out)
-{
-	unsigned int n = 0;
-
-	for (unsigned int i = 0; i < count && len; i++) {
-		if (offset >= iov[i].iov_len) {
-			offset -= iov[i].iov_len;
-			continue;
-		}
-		out[n].iov_base = (uint8_t *)iov[i].iov_base + offset;
-		out[n].iov_len = iov[i].iov_len - offset < len ? iov[i].iov_len - offset : len;
-		len -= out[n++].iov_len;
-		offset = 0;
-	}
-	return n;
-}
-
-unsigned int fs_data_in(const struct fs_req *req, size_t offset, size_t len, struct iovec *iov)
-{
-	return slice(req->chain.iov + req->chain.out_count, req->chain.in_count, offset, len, iov);
-}
-
-unsigned int fs_data_out(const struct fs_req *req, size_t offset, size_t len, struct iovec *iov)
-{
-	return slice(req->chain.iov, req->chain.out_count, offset, len, iov);
-}
-
 /* Runs the operation; the result is an error for the reply or 0. */
 static int dispatch(struct fs_req *req, const struct op *op)
 {

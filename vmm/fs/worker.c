@@ -118,7 +118,7 @@ static void serve(struct fs *fs, struct fs_req *req, struct vm_bell *bell)
 	}
 	interrupt_now(fs, &owed);
 	if (r < 0)
-		vm_end(fs->vm, 125, "%s", vq->fault);
+		vm_end(fs->vm, VM_EXIT_FAILURE, "%s", vq->fault);
 }
 
 void fs_doorbell(struct fs *fs)
@@ -171,7 +171,7 @@ static void *thread_main(void *arg)
 	if (fs->thread_init)
 		fs->thread_init(fs->thread_init_arg);
 	if (!req) {
-		vm_end(fs->vm, 125, "no memory for a file worker");
+		vm_end(fs->vm, VM_EXIT_FAILURE, "no memory for a file worker");
 		return NULL;
 	}
 	req->fs = fs;

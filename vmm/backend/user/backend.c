@@ -105,8 +105,10 @@ static int text_memory(void)
 	return ret;
 }
 
-/* New spaces map at once what every guest kernel touches: the loaded part of its image. Its bss is a hole in the file
- * yet. */
+/*
+ * New spaces map at once what every guest kernel touches: the loaded part of its image. Its bss is a
+ * hole in the file yet.
+ */
 static void populate_range(struct ctl *ctl, const struct vm *vm, const struct um_boot *boot)
 {
 	off_t hole = lseek(vm->ram_fd, (off_t)boot->kernel_start, SEEK_HOLE);
@@ -198,7 +200,7 @@ static int user_create(struct vm *vm, struct um_boot *boot)
 	ub->vm = vm;
 	ub->ctl_fd = ub->chan_fd = ub->text_fd = -1;
 	ub->own_pid_ns = getpid() == 1;
-	ub->max_spaces = MAX_SPACES;
+	ub->max_spaces = CTL_MAX_SPACES;
 	memcpy(&ub->hdr, switcher_image, sizeof(ub->hdr));
 	assert(ub->hdr.magic == SWITCHER_MAGIC);
 	/* Stray kicks of a hostile guest reach us where we share its PID namespace. */
@@ -228,8 +230,8 @@ err:
 }
 
 /*
- * Has one of our processes died before the control thread hears of that by itself? Returns why the guest cannot start, or
- * 0.
+ * Has one of our processes died before the control thread hears of that by itself? Returns why the guest cannot start,
+ * or 0.
  */
 static int early_death(struct user_backend *ub)
 {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The `user` backend, VMM side: its own declarations. See docs in ctl.h for what is shared with the spaces and how far
- * it may be trusted.
+ * The `user` backend, VMM side: its own declarations. ctl.h has what is shared with the spaces, and how far it may be trusted.
  */
 #ifndef UMBRA_USER_H
 #define UMBRA_USER_H
@@ -79,17 +78,13 @@ static inline long futex(uint32_t *word, int op, uint32_t val, const struct time
 	return syscall(SYS_futex, word, op, val, ts, NULL, FUTEX_BITSET_MATCH_ANY);
 }
 
-#define MAX_SPACES 256
 #define TASKS_BESIDE 256 /* the VMM's threads, the template */
 
 /* Processes and threads in all. */
 static inline unsigned int user_max_tasks(unsigned int ncpus)
 {
-	return MAX_SPACES * (ncpus + 1) + TASKS_BESIDE;
+	return CTL_MAX_SPACES * (ncpus + 1) + TASKS_BESIDE;
 }
-
-/* Exit status of the sandbox when the backend gives up. */
-#define VM_EXIT_FAILURE 125
 
 /* filter.c */
 /*
