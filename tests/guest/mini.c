@@ -15,22 +15,6 @@ void mini_start(u64 boot_address) __attribute__((noreturn));
 void secondary_main(u64 index) __attribute__((noreturn));
 void sup_panic(void) __attribute__((noreturn));
 
-void *memcpy(void *dst, const void *src, size_t n)
-{
-	void *ret = dst;
-
-	__asm__ volatile("rep movsb" : "+D"(dst), "+S"(src), "+c"(n)::"memory");
-	return ret;
-}
-
-void *memset(void *dst, int c, size_t n)
-{
-	void *ret = dst;
-
-	__asm__ volatile("rep stosb" : "+D"(dst), "+c"(n) : "a"(c) : "memory");
-	return ret;
-}
-
 /* ---- Output ---- */
 
 static char *put_num(char *p, char *end, u64 v, unsigned int base, bool neg, int width, char pad)
@@ -94,16 +78,20 @@ static size_t format(char *buf, size_t size, const char *fmt, va_list ap)
 	return (size_t)(p - buf);
 }
 
-void log_printf(const char *fmt, ...)
+static void log_va(const char *fmt, va_list ap)
 {
 	char buf[256];
+
+	hypercall(UM_HC_LOG, (u64)buf, format(buf, sizeof(buf), fmt, ap), 0, 0);
+}
+
+void log_printf(const char *fmt, ...)
+{
 	va_list ap;
-	size_t n;
 
 	va_start(ap, fmt);
-	n = format(buf, sizeof(buf), fmt, ap);
+	log_va(fmt, ap);
 	va_end(ap);
-	hypercall(UM_HC_LOG, (u64)buf, n, 0, 0);
 }
 
 void finish(int status)
@@ -114,14 +102,11 @@ void finish(int status)
 
 void panic(const char *fmt, ...)
 {
-	char buf[256];
 	va_list ap;
-	size_t n;
 
 	va_start(ap, fmt);
-	n = format(buf, sizeof(buf), fmt, ap);
+	log_va(fmt, ap);
 	va_end(ap);
-	hypercall(UM_HC_LOG, (u64)buf, n, 0, 0);
 	hypercall(UM_HC_SHUTDOWN, 1, UM_SHUTDOWN_PANIC, 0, 0);
 	__builtin_unreachable();
 }

@@ -101,14 +101,6 @@ static inline u64 rdtsc(void)
 	return (u64)hi << 32 | lo;
 }
 
-static inline u64 rdtscp_(void)
-{
-	u32 lo, hi, aux;
-
-	__asm__ volatile("rdtscp" : "=a"(lo), "=d"(hi), "=c"(aux)::"memory");
-	return (u64)hi << 32 | lo;
-}
-
 u64 now_ns(void);
 u64 alloc_page(void);	/* gpa, zeroed */
 u64 alloc_pages(u64 n); /* contiguous */

@@ -92,6 +92,16 @@ static int closed(int fd)
 	return fd < 0 ? -1 : close(fd);
 }
 
+/* Closes @fd[0..n) after a call that returned @result, and keeps its errno. */
+static int closing(int n, const int *fd, long result)
+{
+	const int e = errno;
+
+	close_all(n, fd);
+	errno = e;
+	return result < 0 ? -1 : 0;
+}
+
 static int op_open(void)
 {
 	const int fd = open("/tmp/f", O_CREAT | O_RDWR, 0600);
@@ -116,46 +126,30 @@ static int op_write(void)
 {
 	static char data[20000];
 	const int fd = memfd_create("x", 0);
-	ssize_t n;
-	int e;
 
 	if (fd < 0)
 		return -1;
-	n = write(fd, data, sizeof(data));
-	e = errno;
-	close(fd);
-	errno = e;
-	return n < 0 ? -1 : 0;
+	return closing(1, &fd, write(fd, data, sizeof(data)));
 }
 
 static int op_pipe(void)
 {
 	static char data[70000];
-	int fd[2], e;
-	ssize_t n;
+	int fd[2];
 
 	if (pipe2(fd, O_NONBLOCK))
 		return -1;
-	n = write(fd[1], data, sizeof(data));
-	e = errno;
-	close_all(2, fd);
-	errno = e;
-	return n < 0 ? -1 : 0;
+	return closing(2, fd, write(fd[1], data, sizeof(data)));
 }
 
 static int pair_of(int type)
 {
 	static char data[9000];
-	int fd[2], e;
-	ssize_t n;
+	int fd[2];
 
 	if (socketpair(AF_UNIX, type | SOCK_NONBLOCK, 0, fd))
 		return -1;
-	n = write(fd[1], data, sizeof(data));
-	e = errno;
-	close_all(2, fd);
-	errno = e;
-	return n < 0 ? -1 : 0;
+	return closing(2, fd, write(fd[1], data, sizeof(data)));
 }
 
 static int op_stream(void)
@@ -466,16 +460,10 @@ static int op_proc(void)
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		const int fd = open(names[i], O_RDONLY);
-		ssize_t n;
-		int e;
 
 		if (fd < 0)
 			return -1;
-		n = read(fd, buf, sizeof(buf));
-		e = errno;
-		close(fd);
-		errno = e;
-		if (n < 0)
+		if (closing(1, &fd, read(fd, buf, sizeof(buf))))
 			return -1;
 	}
 	return 0;
@@ -485,16 +473,10 @@ static int op_list(void)
 {
 	char buf[4096];
 	const int fd = open("/dev", O_RDONLY | O_DIRECTORY);
-	long n;
-	int e;
 
 	if (fd < 0)
 		return -1;
-	n = syscall(SYS_getdents64, fd, buf, sizeof(buf));
-	e = errno;
-	close(fd);
-	errno = e;
-	return n < 0 ? -1 : 0;
+	return closing(1, &fd, syscall(SYS_getdents64, fd, buf, sizeof(buf)));
 }
 
 static int op_sysv(void)
@@ -577,7 +559,7 @@ static int op_lock(void)
 {
 	struct flock l = {.l_type = F_WRLCK, .l_start = 10, .l_len = 10};
 	const int fd = memfd_create("x", 0);
-	int ret, e;
+	int ret;
 
 	if (fd < 0)
 		return -1;
@@ -587,10 +569,7 @@ static int op_lock(void)
 	l.l_type = F_UNLCK;
 	if (!ret)
 		ret = fcntl(fd, F_SETLK, &l);
-	e = errno;
-	close(fd);
-	errno = e;
-	return ret;
+	return closing(1, &fd, ret);
 }
 
 static int op_mount(void)
@@ -631,16 +610,10 @@ static int op_vectors(void)
 {
 	static struct iovec v[100];
 	const int fd = open("/dev/null", O_WRONLY);
-	ssize_t n;
-	int e;
 
 	if (fd < 0)
 		return -1;
-	n = writev(fd, v, 100);
-	e = errno;
-	close(fd);
-	errno = e;
-	return n < 0 ? -1 : 0;
+	return closing(1, &fd, writev(fd, v, 100));
 }
 
 static int op_ids(void)

@@ -43,17 +43,7 @@ static void host_write(const char *name, const char *text)
 
 static int raw(uint32_t opcode, uint64_t node, const void *args, size_t args_len, const char *name, const char *name2)
 {
-	static uint8_t out[4096];
-	const struct fscall call = {.opcode = opcode,
-				    .node = node,
-				    .args = args,
-				    .args_len = args_len,
-				    .name = name,
-				    .name2 = name2,
-				    .out = out,
-				    .out_room = sizeof(out)};
-
-	return fscall(&c, &call);
+	return fsc_call(&c, opcode, node, args, args_len, name, name2);
 }
 
 static void test_bad_names(void)
@@ -153,8 +143,10 @@ static void test_shapes(void)
 	const struct fuse_read_in read_in = {.size = 1};
 	struct fscall call = {.opcode = FUSE_READ, .node = 1, .args = &read_in, .args_len = sizeof(read_in)};
 
-	/* Shorter than the header: no reply can be made. Shorter than the arguments, or lying about the length:
-	 * refused. */
+	/*
+	 * Shorter than the header: no reply can be made. Shorter than the arguments, or lying about
+	 * the length: refused.
+	 */
 	for (size_t cut = sizeof(read_in) + 1; cut < sizeof(read_in) + sizeof(struct fuse_in_header); cut += 13) {
 		call.cut = cut;
 		fscall(&c, &call);

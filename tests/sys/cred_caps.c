@@ -40,17 +40,6 @@ static long set(unsigned int e, unsigned int p, unsigned int i)
 	return syscall(SYS_capset, &h, d);
 }
 
-static void in_child(void (*fn)(void))
-{
-	pid_t pid = CHECK_OK(fork());
-
-	if (!pid) {
-		fn();
-		_exit(0);
-	}
-	CHECK_EQ(wait_for(pid), 0);
-}
-
 static void test_calls(void)
 {
 	struct header h = {0, 0};

@@ -55,17 +55,6 @@ static unsigned long long caps(void)
 	return d[0].e | (unsigned long long)d[1].e << 32;
 }
 
-static void in_child(void (*fn)(void))
-{
-	pid_t pid = CHECK_OK(fork());
-
-	if (!pid) {
-		fn();
-		_exit(0);
-	}
-	CHECK_EQ(wait_for(pid), 0);
-}
-
 static void as_user(void)
 {
 	uid_t u = getuid(), r, e, s;

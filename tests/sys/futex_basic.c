@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
+#include "clock.h"
 #include "sys.h"
 
 static uint32_t word, other;
@@ -19,25 +20,6 @@ static volatile int asleep, awake;
 static long futex(void *addr, int op, uint32_t val, const void *timeout, void *addr2, uint32_t val3)
 {
 	return syscall(SYS_futex, addr, op, val, timeout, addr2, val3);
-}
-
-static double now(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
-static struct timespec at(clockid_t clock, int ms)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	ts.tv_nsec += ms * 1000000l;
-	ts.tv_sec += ts.tv_nsec / 1000000000;
-	ts.tv_nsec %= 1000000000;
-	return ts;
 }
 
 struct waiter {
@@ -117,12 +99,12 @@ static void test_timeout(void)
 	d = now(CLOCK_MONOTONIC) - t0;
 	CHECK(d >= 0.02 && d < 1);
 	t0 = now(CLOCK_MONOTONIC);
-	ts = at(CLOCK_MONOTONIC, 20);
+	ts = in_ms(CLOCK_MONOTONIC, 20);
 	CHECK_ERR(futex(&word, FUTEX_WAIT_BITSET_PRIVATE, word, &ts, NULL, FUTEX_BITSET_MATCH_ANY), ETIMEDOUT);
 	d = now(CLOCK_MONOTONIC) - t0;
 	CHECK(d >= 0.0199 && d < 1);
 	t0 = now(CLOCK_MONOTONIC);
-	ts = at(CLOCK_REALTIME, 20);
+	ts = in_ms(CLOCK_REALTIME, 20);
 	CHECK_ERR(
 		futex(&word, FUTEX_WAIT_BITSET_PRIVATE | FUTEX_CLOCK_REALTIME, word, &ts, NULL, FUTEX_BITSET_MATCH_ANY),
 		ETIMEDOUT);

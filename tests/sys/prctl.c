@@ -171,17 +171,6 @@ static void denied(void)
 	CHECK_ERR(syscall(SYS_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2, LINUX_REBOOT_CMD_CAD_OFF, NULL), EPERM);
 }
 
-static void in_child(void (*fn)(void))
-{
-	pid_t pid = CHECK_OK(fork());
-
-	if (!pid) {
-		fn();
-		_exit(0);
-	}
-	CHECK_EQ(wait_for(pid), 0);
-}
-
 int main(void)
 {
 	in_child(names);

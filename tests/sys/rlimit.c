@@ -8,17 +8,6 @@
 
 #include "sys.h"
 
-static void in_child(void (*fn)(void))
-{
-	pid_t pid = CHECK_OK(fork());
-
-	if (!pid) {
-		fn();
-		_exit(0);
-	}
-	CHECK_EQ(wait_for(pid), 0);
-}
-
 static void limits(void)
 {
 	struct rlimit l, old;

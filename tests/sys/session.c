@@ -7,17 +7,6 @@
 
 #include "sys.h"
 
-static pid_t sleeper(void)
-{
-	pid_t pid = CHECK_OK(fork());
-
-	if (!pid) {
-		for (;;)
-			pause();
-	}
-	return pid;
-}
-
 static void end(pid_t pid)
 {
 	kill(pid, SIGKILL);
@@ -42,8 +31,8 @@ static void body(const char *self)
 	CHECK_ERR(getpgid(999999), ESRCH);
 	CHECK_ERR(getsid(999999), ESRCH);
 
-	a = sleeper();
-	b = sleeper();
+	a = sleeping_child();
+	b = sleeping_child();
 	CHECK_EQ(getpgid(a), getpid());
 	CHECK_EQ(getsid(a), getpid());
 	CHECK_OK(setpgid(a, a));
@@ -60,13 +49,13 @@ static void body(const char *self)
 	CHECK_ERR(kill(-a, 0), ESRCH);
 
 	/* The group outlives its leader. */
-	a = sleeper();
-	b = sleeper();
+	a = sleeping_child();
+	b = sleeping_child();
 	CHECK_OK(setpgid(a, a));
 	CHECK_OK(setpgid(b, a));
 	end(a);
 	CHECK_EQ(getpgid(b), a);
-	c = sleeper();
+	c = sleeping_child();
 	CHECK_OK(setpgid(c, a));
 	end(b);
 	end(c);
@@ -84,7 +73,7 @@ static void body(const char *self)
 	CHECK_EQ(read(fd[0], &ch, 1), 1);
 	CHECK_EQ(getsid(a), a);
 	CHECK_ERR(setpgid(a, getpid()), EPERM);
-	b = sleeper();
+	b = sleeping_child();
 	CHECK_ERR(setpgid(b, a), EPERM);
 	end(a);
 	end(b);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Stopping and continuing: wait statuses, SIGCHLD and its flags, stop and continue cancel each other, orphaned groups, threads
- * stop together.
+ * Stopping and continuing: wait statuses, SIGCHLD and its flags, stop and continue cancel each other, orphaned groups,
+ * threads stop together.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -36,17 +36,6 @@ static int told(int n)
 	return children;
 }
 
-static pid_t sleeper(void)
-{
-	pid_t pid = CHECK_OK(fork());
-
-	if (!pid) {
-		for (;;)
-			pause();
-	}
-	return pid;
-}
-
 static void end(pid_t pid)
 {
 	CHECK_OK(kill(pid, SIGKILL));
@@ -60,7 +49,7 @@ static void test_stop(void)
 	siginfo_t info;
 
 	watch(0);
-	pid = sleeper();
+	pid = sleeping_child();
 	CHECK_OK(kill(pid, SIGSTOP));
 	CHECK_EQ(waitpid(pid, &status, WUNTRACED), pid);
 	CHECK(WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP);
@@ -86,7 +75,7 @@ static void test_stop(void)
 	CHECK_EQ(waitpid(pid, &status, WNOHANG), 0);
 	CHECK_OK(kill(pid, SIGCONT));
 	CHECK_EQ(wait_for(pid), 128 + SIGTERM);
-	pid = sleeper();
+	pid = sleeping_child();
 	CHECK_OK(kill(pid, SIGSTOP));
 	CHECK_EQ(waitpid(pid, &status, WUNTRACED), pid);
 	end(pid);
@@ -98,7 +87,7 @@ static void test_flags(void)
 	int status;
 
 	watch(SA_NOCLDSTOP);
-	pid = sleeper();
+	pid = sleeping_child();
 	CHECK_OK(kill(pid, SIGSTOP));
 	CHECK_EQ(waitpid(pid, &status, WUNTRACED), pid);
 	CHECK_OK(kill(pid, SIGCONT));
@@ -110,11 +99,11 @@ static void test_flags(void)
 	CHECK_EQ(last.si_status, SIGKILL);
 
 	watch(SA_NOCLDWAIT);
-	pid = sleeper();
+	pid = sleeping_child();
 	kill(pid, SIGKILL);
 	CHECK_ERR(waitpid(pid, &status, 0), ECHILD);
 	signal(SIGCHLD, SIG_IGN);
-	pid = sleeper();
+	pid = sleeping_child();
 	kill(pid, SIGKILL);
 	CHECK_ERR(waitpid(pid, &status, 0), ECHILD);
 	signal(SIGCHLD, SIG_DFL);
@@ -128,7 +117,7 @@ static void test_terminal_stops(void)
 	pid_t pid;
 
 	for (size_t i = 0; i < 3; i++) {
-		pid = sleeper();
+		pid = sleeping_child();
 		CHECK_OK(setpgid(pid, pid));
 		CHECK_OK(kill(pid, sigs[i]));
 		CHECK_EQ(waitpid(pid, &status, WUNTRACED), pid);

@@ -22,17 +22,6 @@ static void count(int sig)
 	taker = gettid();
 }
 
-static pid_t sleeper(void)
-{
-	pid_t pid = CHECK_OK(fork());
-
-	if (!pid) {
-		for (;;)
-			pause();
-	}
-	return pid;
-}
-
 static void test_kill(void)
 {
 	pid_t a, b, group;
@@ -43,8 +32,8 @@ static void test_kill(void)
 	CHECK_ERR(kill(999999, SIGTERM), ESRCH);
 	CHECK_ERR(kill(-999999, SIGTERM), ESRCH);
 	CHECK_ERR(kill((pid_t)0x80000000, SIGTERM), ESRCH);
-	a = sleeper();
-	b = sleeper();
+	a = sleeping_child();
+	b = sleeping_child();
 	group = a;
 	CHECK_OK(setpgid(a, group));
 	CHECK_OK(setpgid(b, group));
@@ -65,7 +54,7 @@ static void test_kill(void)
 	a = CHECK_OK(fork());
 	if (!a) {
 		CHECK_OK(setpgid(0, 0));
-		b = sleeper();
+		b = sleeping_child();
 		signal(SIGUSR1, count);
 		CHECK_OK(kill(0, SIGUSR1));
 		CHECK_EQ(hits, 1);
@@ -95,7 +84,7 @@ static void test_thread_calls(void)
 
 static void test_pidfd(void)
 {
-	pid_t pid = sleeper();
+	pid_t pid = sleeping_child();
 	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
 	siginfo_t info = {.si_signo = SIGTERM, .si_code = SI_QUEUE};
 
@@ -118,7 +107,7 @@ static void test_pidfd(void)
 /* A directory of /proc does for pidfd_send_signal(), but only a process's, and only for that. */
 static void test_proc_directory(void)
 {
-	const pid_t pid = sleeper();
+	const pid_t pid = sleeping_child();
 	char path[64];
 	int fd, other;
 
@@ -150,7 +139,7 @@ static void test_permission(void)
 
 	if (geteuid())
 		return;
-	root = sleeper();
+	root = sleeping_child();
 	user = CHECK_OK(fork());
 	if (!user) {
 		CHECK_OK(setresuid(65534, 65534, 65534));
@@ -158,7 +147,7 @@ static void test_permission(void)
 		CHECK_ERR(kill(root, 0), EPERM);
 		CHECK_OK(kill(root, SIGCONT));
 		CHECK_ERR(syscall(SYS_tkill, root, SIGTERM), EPERM);
-		root = sleeper();
+		root = sleeping_child();
 		CHECK_OK(kill(root, SIGTERM));
 		_exit(wait_for(root) == 128 + SIGTERM ? 0 : 1);
 	}
@@ -278,8 +267,8 @@ static void test_everyone(void)
 		pid_t a, b;
 
 		CHECK_OK(setresuid(54321, 54321, 54321));
-		a = sleeper();
-		b = sleeper();
+		a = sleeping_child();
+		b = sleeping_child();
 		signal(SIGUSR2, count);
 		CHECK_OK(kill(-1, SIGUSR2));
 		CHECK_EQ(hits, 0); /* not the sender */

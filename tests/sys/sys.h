@@ -65,4 +65,28 @@ static inline int wait_for(pid_t pid)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+/* Runs fn() in a child: for what a process cannot take back. */
+static inline void in_child(void (*fn)(void))
+{
+	pid_t pid = CHECK_OK(fork());
+
+	if (!pid) {
+		fn();
+		_exit(0);
+	}
+	CHECK_EQ(wait_for(pid), 0);
+}
+
+/* A child that waits for signals. */
+static inline pid_t sleeping_child(void)
+{
+	pid_t pid = CHECK_OK(fork());
+
+	if (!pid) {
+		for (;;)
+			pause();
+	}
+	return pid;
+}
+
 #endif

@@ -7,26 +7,8 @@
 #include <sys/syscall.h>
 #include <time.h>
 
+#include "clock.h"
 #include "sys.h"
-
-static double now(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
-static struct timespec in_ms(clockid_t clock, int ms)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	ts.tv_nsec += ms * 1000000l;
-	ts.tv_sec += ts.tv_nsec / 1000000000;
-	ts.tv_nsec %= 1000000000;
-	return ts;
-}
 
 /* libc returns the error; so does this. */
 static int sleep_on(clockid_t clock, int flags, struct timespec ts)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * setitimer, getitimer, alarm; timer_create, timer_settime, timer_gettime, timer_getoverrun, timer_delete; the limit on CPU
- * time.
+ * setitimer, getitimer, alarm; timer_create, timer_settime, timer_gettime, timer_getoverrun, timer_delete; the limit on
+ * CPU time.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -10,6 +10,7 @@
 #include <sys/time.h>
 #include <time.h>
 
+#include "clock.h"
 #include "sys.h"
 
 static volatile sig_atomic_t hits;
@@ -29,14 +30,6 @@ static void handle(int sig)
 
 	CHECK_OK(sigaction(sig, &sa, NULL));
 	hits = 0;
-}
-
-static double now(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
 static void until(int n)
@@ -105,7 +98,10 @@ static void test_cpu(void)
 	c0 = now(CLOCK_PROCESS_CPUTIME_ID);
 	CHECK_OK(setitimer(ITIMER_PROF, &it, NULL));
 	burn_until(3);
-	/* Three hits are 40 ms as the timer counts, by samples at ticks where the clock is exact: only the order of magnitude holds. */
+	/*
+	 * Three hits are 40 ms as the timer counts, by samples at ticks where the clock is exact: only the order of
+	 * magnitude holds.
+	 */
 	CHECK(now(CLOCK_PROCESS_CPUTIME_ID) - c0 >= 0.005);
 	it = (struct itimerval){0};
 	CHECK_OK(setitimer(ITIMER_PROF, &it, NULL));

@@ -52,16 +52,7 @@ static void host_write(const char *name, const char *text)
 static int simple(uint32_t opcode, uint64_t node, const void *args, size_t args_len, const char *name,
 		  const char *name2)
 {
-	struct fuse_entry_out out;
-	const struct fscall call = {.opcode = opcode,
-				    .node = node,
-				    .args = args,
-				    .args_len = args_len,
-				    .name = name,
-				    .name2 = name2,
-				    .out = &out,
-				    .out_room = sizeof(out)};
-	const int r = fscall(&c, &call);
+	const int r = fsc_call(&c, opcode, node, args, args_len, name, name2);
 
 	return r < 0 ? r : 0;
 }

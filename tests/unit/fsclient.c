@@ -116,6 +116,33 @@ int fscall(struct fsclient *c, const struct fscall *call)
 	return (int)(written - sizeof(out));
 }
 
+int fsc_call(struct fsclient *c, uint32_t opcode, uint64_t node, const void *args, size_t args_len, const char *name,
+	     const char *name2)
+{
+	uint8_t out[4096];
+	const struct fscall call = {.opcode = opcode,
+				    .node = node,
+				    .args = args,
+				    .args_len = args_len,
+				    .name = name,
+				    .name2 = name2,
+				    .out = out,
+				    .out_room = sizeof(out)};
+
+	return fscall(c, &call);
+}
+
+/* A request of arguments alone, with a reply of a fixed size. 0 or -errno. */
+static int simple(struct fsclient *c, uint32_t opcode, uint64_t node, const void *args, size_t args_len, void *out,
+		  size_t out_room)
+{
+	const struct fscall call = {
+		.opcode = opcode, .node = node, .args = args, .args_len = args_len, .out = out, .out_room = out_room};
+	const int r = fscall(c, &call);
+
+	return r < 0 ? r : 0;
+}
+
 int fsc_lookup(struct fsclient *c, uint64_t dir, const char *name, struct fuse_entry_out *out)
 {
 	const struct fscall call = {
@@ -129,16 +156,10 @@ int fsc_open(struct fsclient *c, uint64_t node, uint32_t flags, uint64_t *fh)
 {
 	const struct fuse_open_in in = {.flags = flags};
 	struct fuse_open_out out = {0};
-	const struct fscall call = {.opcode = FUSE_OPEN,
-				    .node = node,
-				    .args = &in,
-				    .args_len = sizeof(in),
-				    .out = &out,
-				    .out_room = sizeof(out)};
-	const int r = fscall(c, &call);
+	const int r = simple(c, FUSE_OPEN, node, &in, sizeof(in), &out, sizeof(out));
 
 	*fh = out.fh;
-	return r < 0 ? r : 0;
+	return r;
 }
 
 int fsc_create(struct fsclient *c, uint64_t dir, const char *name, uint32_t flags, uint32_t mode, uint64_t *node,
@@ -210,14 +231,8 @@ int fsc_getattr(struct fsclient *c, uint64_t node, struct fuse_attr *attr)
 {
 	const struct fuse_getattr_in in = {0};
 	struct fuse_attr_out out = {0};
-	const struct fscall call = {.opcode = FUSE_GETATTR,
-				    .node = node,
-				    .args = &in,
-				    .args_len = sizeof(in),
-				    .out = &out,
-				    .out_room = sizeof(out)};
-	const int r = fscall(c, &call);
+	const int r = simple(c, FUSE_GETATTR, node, &in, sizeof(in), &out, sizeof(out));
 
 	*attr = out.attr;
-	return r < 0 ? r : 0;
+	return r;
 }

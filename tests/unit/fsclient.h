@@ -46,9 +46,12 @@ struct fscall {
 	bool no_reply;	  /* no writable part */
 };
 
-/* Carries out @call. Returns the length of the reply without header, or the negative errno in it; INT32_MIN: no reply.
- */
+/* Carries out @call. Returns the length of the reply without header, or the negative errno in it; INT32_MIN: no reply. */
 int fscall(struct fsclient *c, const struct fscall *call);
+
+/* A request of arguments and names, of whose reply only the length (or errno) counts. */
+int fsc_call(struct fsclient *c, uint32_t opcode, uint64_t node, const void *args, size_t args_len, const char *name,
+	     const char *name2);
 
 /* The usual ones. */
 int fsc_lookup(struct fsclient *c, uint64_t dir, const char *name, struct fuse_entry_out *out);
