@@ -36,10 +36,10 @@
 
 extern char **environ;
 
-/* Where a guest has file systems of its own. Those marked overridable may have a current directory below them. */
+/* Where a guest has file systems of its own. */
 static const struct own_mount {
 	const char *type, *target, *options;
-	bool only_do; /* with a root file system of the user's own, these stay what they are there */
+	bool only_do; /* 'umbra run' leaves to the root file system what is there */
 } own_mounts[] = {
 	{"proc", "/proc", "nosuid,nodev,noexec", false},
 	{"sysfs", "/sys", "ro,nosuid,nodev,noexec", false},
@@ -290,7 +290,7 @@ static int add_cwd(struct builder *b, char cwd[PATH_MAX])
 	return 0;
 }
 
-/* "SRC", "SRC:DST", "SRC:DST:ro" */
+/* "SRC", "SRC:DST", "SRC:DST:MODE" */
 static int add_bind(struct builder *b, const char *word, unsigned int index)
 {
 	char buf[2 * PATH_MAX], tag[16], *save = NULL;

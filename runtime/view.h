@@ -29,8 +29,8 @@ struct view_place {
 };
 
 /*
- * Finds @path as the guest will, through symbolic links. Parts that do not exist are taken as they stand. Returns 0, or -ELOOP
- * or -ENAMETOOLONG.
+ * Finds @path as the guest will, through symbolic links. Parts that do not exist are taken as they stand. Returns 0, or
+ * -ELOOP or -ENAMETOOLONG.
  */
 int view_find(const struct view *v, const char *path, struct view_place *place);
 

@@ -42,8 +42,10 @@ void clock_stepped(struct clock *c);
 /* Monotonic time at @tsc as a reader of the page computes it. */
 uint64_t clock_page_ns(const struct um_clock *page, uint64_t tsc);
 
-/* The correction itself, apart from any real clock (for tests): the page after sample @s, @offset_real/_boot from
- * monotonic. */
+/*
+ * The correction itself, apart from any real clock (for tests): the page after sample @s,
+ * @offset_real/_boot from monotonic.
+ */
 void clock_apply(struct clock *c, const struct clock_sample *s);
 
 #endif

@@ -2,11 +2,11 @@
 /*
  * Standard streams that are passed through: files 0, 1 and 2 of the first program when the console is no terminal.
  *
- * Output is copied into messages; a stream may have a pipe's worth of them under way, then writers wait. When the host's end breaks,
- * the VMM says so once and later writes fail: EPIPE with SIGPIPE, or the host's error. Writing to a file of the host waits until it
- * is done, since a full disk is to be told to the program that fills it.
- * Input is asked for (UM_CTL_STDIN_WANT) only when somebody reads or polls and nothing is here, so that what nobody reads stays
- * with the host. One wish is under way at most; its answer is a buffer or the end of the input.
+ * Output is copied into messages; a stream may have a pipe's worth of them under way, then writers wait. When the
+ * host's end breaks, the VMM says so once and later writes fail: EPIPE with SIGPIPE, or the host's error. Writing to a
+ * file of the host waits until it is done, since a full disk is to be told to the program that fills it. Input is asked
+ * for (UM_CTL_STDIN_WANT) only when somebody reads or polls and nothing is here, so that what nobody reads stays with
+ * the host. One wish is under way at most; its answer is a buffer or the end of the input.
  *
  * To programs they are pipes, or character devices if the host's end is one.
  */

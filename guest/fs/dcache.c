@@ -469,8 +469,10 @@ void d_move(struct dentry *d, struct dentry *target, bool exchange)
 	spin_lock(&rename_lock);
 	rename_seq++;
 	spin_lock_two(&op->lock, &np->lock);
-	/* An entry's own lock holds its parent still for ".."; the four locks cannot meet others in another order:
-	 * rename_lock. */
+	/*
+	 * An entry's own lock holds its parent still for ".."; the four locks cannot meet others in
+	 * another order: rename_lock.
+	 */
 	if (d != op && d != np)
 		spin_lock(&d->lock);
 	if (target != op && target != np && target != d)

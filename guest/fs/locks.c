@@ -134,8 +134,8 @@ static void set_range(struct file_lock_ctx *c, const struct file_lock *fl, struc
 }
 
 /*
- * Locks have changed: all who wait look again. Until then they wait for nobody, or a search for circles would follow what is no
- * longer true.
+ * Locks have changed: all who wait look again. Until then they wait for nobody, or a search for circles would follow
+ * what is no longer true.
  */
 static void wake_waiters(struct file_lock_ctx *c)
 {
@@ -174,8 +174,8 @@ static bool would_deadlock(const void *owner, const void *by)
 }
 
 /*
- * One try. 0, or -EAGAIN, or -EDEADLK. With @b (someone who will wait) it is entered as blocked, unless that closes a circle: under
- * c->lock, so that whoever releases the lock finds it (wake_waiters()).
+ * One try. 0, or -EAGAIN, or -EDEADLK. With @b (someone who will wait) it is entered as blocked, unless that closes a
+ * circle: under c->lock, so that whoever releases the lock finds it (wake_waiters()).
  */
 static int try_posix(struct file_lock_ctx *c, const struct file_lock *fl, struct file_lock *spare[2], struct blocked *b)
 {

@@ -3,8 +3,8 @@
  * The ELF64 loader: maps a program and its interpreter into a new address space and lays out the initial stack
  * (System V ABI, AMD64 supplement, "Process Initialization").
  *
- * The file is untrusted: every number is checked before use; addresses end up in do_mmap(), which checks ranges. The new mm is not
- * loaded while we build it: memory of it is written with access_process_vm().
+ * The file is untrusted: every number is checked before use; addresses end up in do_mmap(), which checks ranges. The
+ * new mm is not loaded while we build it: memory of it is written with access_process_vm().
  */
 #include <gk/cred.h>
 #include <gk/direct.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * execve. The new program is built completely beside the old one (strings, address space, credentials); until then any error leaves
- * the caller as it was. Then the other threads die, and the rest cannot fail.
+ * execve. The new program is built completely beside the old one (strings, address space, credentials); until then any
+ * error leaves the caller as it was. Then the other threads die, and the rest cannot fail.
  */
 #include <gk/acct.h>
 #include <gk/cred.h>

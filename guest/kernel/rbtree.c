@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Red-black trees (Cormen et al., "Introduction to Algorithms", Red-Black Trees), with parent pointers and an optional value
- * per subtree.
+ * Red-black trees (Cormen et al., "Introduction to Algorithms", Red-Black Trees), with parent pointers and an optional
+ * value per subtree.
  *
  * Bit 0 of parent_color is the colour: 0 red, 1 black; a missing node is black. The update function may be NULL. When a rotation
  * happens, values above it stay right, since the set of nodes below them is the same; only the two rotated nodes are redone.

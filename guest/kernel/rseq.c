@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Restartable sequences. The structure is in the program's memory and only the way to user mode touches it: the scheduler just sets
- * WORK_RSEQ when the task was preempted or has moved.
+ * Restartable sequences. The structure is in the program's memory and only the way to user mode touches it: the
+ * scheduler just sets WORK_RSEQ when the task was preempted or has moved.
  */
 #include <gk/errno.h>
 #include <gk/rseq.h>

@@ -2,17 +2,17 @@
 /*
  * The scheduler: one queue per vCPU, sorted by virtual run time (nice weights as Linux has them), real-time policies before all.
  *
- * A task on a queue or running has on_rq set; the running one is not in the list. Sleeping: the task sets its state, tests its
- * condition, calls schedule(), which takes it off under rq_lock. Waking: try_wake_up() under the rq_lock of t->cpu. t->cpu changes
- * only while that lock is held and the task does not run. While on_cpu is set its registers are not saved yet: it may be queued
- * on its own vCPU (which looks at its queue after the switch), but not be moved.
+ * A task on a queue or running has on_rq set; the running one is not in the list. Sleeping: the task sets its state,
+ * tests its condition, calls schedule(), which takes it off under rq_lock. Waking: try_wake_up() under the rq_lock of
+ * t->cpu. t->cpu changes only while that lock is held and the task does not run. While on_cpu is set its registers are
+ * not saved yet: it may be queued on its own vCPU (which looks at its queue after the switch), but not be moved.
  *
- * Placement. On Umbra a wake-up across vCPUs costs tens of microseconds, a switch on the same vCPU little. So a task that was seen to
- * block right after it woke somebody (sync_score) gets its wakee onto its own vCPU, without a kick; everyone else's wakees go to
- * an idle vCPU. A vCPU without work steals.
+ * Placement. On Umbra a wake-up across vCPUs costs tens of microseconds, a switch on the same vCPU little. So a task
+ * that was seen to block right after it woke somebody (sync_score) gets its wakee onto its own vCPU, without a kick;
+ * everyone else's wakees go to an idle vCPU. A vCPU without work steals.
  *
- * Preemption needs a deadline only while somebody waits: slice_timer runs as long as the queue is not empty, and is not stopped but
- * expires for nothing, because telling the hypervisor costs more than one empty expiry per slice.
+ * Preemption needs a deadline only while somebody waits: slice_timer runs as long as the queue is not empty, and is not
+ * stopped but expires for nothing, because telling the hypervisor costs more than one empty expiry per slice.
  *
  * Locks: inside rq_lock there is only timer_lock, and a second rq_lock if trylock gets it.
  */

@@ -35,7 +35,10 @@ static char *parse_line(char *line, char **arg)
 	return *name ? name : NULL;
 }
 
-/* The first line without #!, as a string in @buf. -ENOEXEC: it does not end within what was read, and might be cut in its name. */
+/*
+ * The first line without #!, as a string in @buf. -ENOEXEC: it does not end within what was read, and might be cut in
+ * its name.
+ */
 static int first_line(const u8 *head, char *buf)
 {
 	char *end;

@@ -115,7 +115,8 @@ static bool check_jobctl(struct wait_request *w, struct process *p)
 }
 
 /*
- * One look at all children. 1: *w is filled (*reaped: to be released after unlocking), 0: some may report later, -ECHILD: none can.
+ * One look at all children. 1: *w is filled (*reaped: to be released after unlocking), 0: some may report later,
+ * -ECHILD: none can.
  */
 static int look(struct wait_request *w, struct process **reaped)
 {

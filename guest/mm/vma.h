@@ -30,8 +30,8 @@ struct vma *vma_cut(struct vma *v, u64 start, u64 end);
 /* Joins @v with its neighbours where nothing tells them apart. Returns the vma that covers it now; it is not freed. */
 struct vma *vma_merge(struct vma *v);
 /*
- * Grows a neighbour over [start, end), which is free, instead of a new anonymous vma with @flags. NULL: none fits. mmap's
- * short cut.
+ * Grows a neighbour over [start, end), which is free, instead of a new anonymous vma with @flags. NULL: none fits.
+ * mmap's short cut.
  */
 struct vma *vma_extend_neighbour(struct mm *mm, u64 start, u64 end, u32 flags);
 struct vma *vma_prev(struct vma *v);

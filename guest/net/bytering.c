@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rings of bytes (gk/bytering.h). The writer links a page before it publishes a head beyond the page's start; the reader follows the
- * link only then, and frees a page only when it has gone on to the next, hence never one that the writer still fills.
+ * Rings of bytes (gk/bytering.h). The writer links a page before it publishes a head beyond the page's start; the
+ * reader follows the link only then, and frees a page only when it has gone on to the next, hence never one that the
+ * writer still fills.
  */
 #include <gk/bytering.h>
 #include <gk/page.h>

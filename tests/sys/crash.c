@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Programs that crash: what each instruction, place or stack that cannot be does to the process that tries it, and to nobody
- * else.
+ * Programs that crash: what each instruction, place or stack that cannot be does to the process that tries it, and to
+ * nobody else.
  */
 #include <pthread.h>
 #include <signal.h>

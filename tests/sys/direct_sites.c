@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * System-call instructions in all the shapes that compilers and runtimes emit, and what a program may expect around them: registers
- * kept, text that reads as the file says where it is writable, its own GS base, the same page mapped twice.
+ * System-call instructions in all the shapes that compilers and runtimes emit, and what a program may expect around
+ * them: registers kept, text that reads as the file says where it is writable, its own GS base, the same page mapped
+ * twice.
  */
 #include <asm/prctl.h>
 #include <fcntl.h>

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Record locks (POSIX and of open descriptions) and flock: conflicts, splitting, joining, waiting, deadlock, who loses
- * them when. */
+/*
+ * Record locks (POSIX and of open descriptions) and flock: conflicts, splitting, joining, waiting, deadlock,
+ * who loses them when.
+ */
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/mman.h>

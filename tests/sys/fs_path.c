@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How names are walked: dots, slashes, symlinks and their limits, long names, what is not a directory. chdir, fchdir,
- * getcwd. */
+/*
+ * How names are walked: dots, slashes, symlinks and their limits, long names, what is not a directory.
+ * chdir, fchdir, getcwd.
+ */
 #include "fsdir.h"
 
 static void test_dots(void)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who may do what to files that belong to others: mode bits, groups, directories, the sticky bit. Run as root, it
- * becomes others. */
+/*
+ * Who may do what to files that belong to others: mode bits, groups, directories, the sticky bit. Run as
+ * root, it becomes others.
+ */
 #include <grp.h>
 
 #include "fsdir.h"

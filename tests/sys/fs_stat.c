@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* stat, lstat, fstat, newfstatat, statx, access, faccessat, faccessat2, statfs, fstatfs, name_to_handle_at: what they
- * say and refuse. */
+/*
+ * stat, lstat, fstat, newfstatat, statx, access, faccessat, faccessat2, statfs, fstatfs, name_to_handle_at: what
+ * they say and refuse.
+ */
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
 #include <sys/syscall.h>

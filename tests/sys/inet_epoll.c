@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * AF_INET streams and datagrams with epoll, level and edge: an edge for each arrival and each half-close, none for reading; room to
- * send is told once there is enough; a server of many connections loses none.
+ * AF_INET streams and datagrams with epoll, level and edge: an edge for each arrival and each half-close, none for
+ * reading; room to send is told once there is enough; a server of many connections loses none.
  */
 #include "inet.h"
 

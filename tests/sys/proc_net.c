@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* /proc/net: unix names each socket with type, state, inode and name; the tables of a network are there, at least their headings. */
+/*
+ * /proc/net: unix names each socket with type, state, inode and name; the tables of a network are there, at least their
+ * headings.
+ */
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>

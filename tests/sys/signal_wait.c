@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rt_sigtimedwait, rt_sigsuspend, pause, ppoll's temporary mask; what interrupts and what restarts: nanosleep, read, futex,
- * restart_syscall.
+ * rt_sigtimedwait, rt_sigsuspend, pause, ppoll's temporary mask; what interrupts and what restarts: nanosleep, read,
+ * futex, restart_syscall.
  */
 #include <poll.h>
 #include <pthread.h>

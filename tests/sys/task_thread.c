@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Threads: numbers, ends, what happens to their registers when others run (FP state, FS and GS base, flags), restartable
- * sequences, membarrier.
+ * Threads: numbers, ends, what happens to their registers when others run (FP state, FS and GS base, flags),
+ * restartable sequences, membarrier.
  */
 #include <asm/prctl.h>
 #include <linux/membarrier.h>

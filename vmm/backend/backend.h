@@ -39,8 +39,8 @@ struct backend {
 	/*
 	 * Creates what later runs the vCPUs (for `user`: control memory, template process, first spaces) and fills the
 	 * backend's fields of the boot block (linear_base, hypercall_entry, eretu_entry, direct_entry, features, user_*,
-	 * max_spaces). Before the jail is closed, single-threaded. On failure nothing is left behind.
-	 * linear_base is known earlier, from linear_base().
+	 * max_spaces). Single-threaded, after jail_enter(), so that nothing it makes has more rights than that leaves. On failure
+	 * nothing is left behind. linear_base is known earlier, from linear_base().
 	 */
 	int (*create)(struct vm *vm, struct um_boot *boot);
 
@@ -72,8 +72,8 @@ struct backend {
 	void (*describe)(const struct vm *vm, char *text, size_t size);
 
 	/*
-	 * Kills every process of the backend: no guest code runs any more. Its memory stays, for threads that still look at it; no
-	 * thread is waited for. Control thread.
+	 * Kills every process of the backend: no guest code runs any more. Its memory stays, for threads that still
+	 * look at it; no thread is waited for. Control thread.
 	 */
 	void (*kill)(struct vm *vm);
 

@@ -102,8 +102,9 @@ static void raise_descriptor_limit(struct fs *fs)
 		have = lim.rlim_max;
 	}
 	/*
-	 * A reserve for the rest of the VMM and for descriptors open during one request; most for open files. Path descriptors may
-	 * be twice as many as they should: evict(). All together they stay below the limit, so that only a guest's requests fail.
+	 * A reserve for the rest of the VMM and for descriptors open during one request; most for open files. Path
+	 * descriptors may be twice as many as they should: evict(). All together they stay below the limit, so that
+	 * only a guest's requests fail.
 	 */
 	have -= have > 512 ? 256 : have / 2;
 	fs->max_path_fds = have / 8 < 16384 ? (unsigned int)(have / 8) : 16384;

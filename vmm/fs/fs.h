@@ -82,16 +82,18 @@ void fs_vcpu_moved(struct fs *fs, unsigned int vcpu, int cpu);
 void fs_doorbell(struct fs *fs);
 
 /*
- * Ends all workers and waits for them. Requests being worked on are finished, others are left. Idempotent. No guest may be running:
- * it could keep a worker beside a vCPU asleep.
+ * Ends all workers and waits for them. Requests being worked on are finished, others are left. Idempotent. No guest may
+ * be running: it could keep a worker beside a vCPU asleep.
  */
 void fs_stop(struct fs *fs);
 
 /* Stops and frees everything. Accepts NULL. */
 void fs_free(struct fs *fs);
 
-/* System calls the workers make for files, for the jail's filter (what every thread needs not among them): *@count
- * numbers. */
+/*
+ * System calls the workers make for files, for the jail's filter (what every thread needs not among
+ * them): *@count numbers.
+ */
 const int *fs_syscalls(size_t *count);
 
 #endif

@@ -26,7 +26,10 @@ int handles_init(struct fs *fs)
 	return 0;
 }
 
-/* Undoes handle_new(); the slot is not listed as free. Returns the descriptor, to be closed without the lock: that can take long. */
+/*
+ * Undoes handle_new(); the slot is not listed as free. Returns the descriptor, to be closed without the lock: that can
+ * take long.
+ */
 static int handle_end(struct handle *h)
 {
 	if (h->kind == HANDLE_DIR)

@@ -26,9 +26,9 @@ static int dir_fd(struct fs_req *req)
 }
 
 /*
- * Looks at @name in @dirfd: *@stx, and in *@fd a path descriptor of the same file. It is kept with the node, so that what
- * the guest opens after this stays what it is, whatever the host does to the name meanwhile. *@fd is -1 where something
- * is mounted.
+ * Looks at @name in @dirfd: *@stx, and in *@fd a path descriptor of the same file. It is kept with the node, so that
+ * what the guest opens after this stays what it is, whatever the host does to the name meanwhile. *@fd is -1 where
+ * something is mounted.
  */
 static int look_at(int dirfd, const char *name, struct statx *stx, int *fd)
 {

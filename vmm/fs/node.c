@@ -3,9 +3,9 @@
  * The node table: which files the guest knows, by ids that are never used again.
  *
  * A node remembers where it was last seen (parent and name) and what makes it that file (struct node_key). An O_PATH
- * descriptor is opened by the look-up, or when an operation wants one, and kept in an LRU; when it has been dropped it is
- * opened again from the parent, one name, and counts only if it still is the same file. A node whose name is gone keeps
- * its descriptor.
+ * descriptor is opened by the look-up, or when an operation wants one, and kept in an LRU; when it has been dropped it
+ * is opened again from the parent, one name, and counts only if it still is the same file. A node whose name is gone
+ * keeps its descriptor.
  *
  * Lock: fs->lock for everything; system calls are made without it on nodes held busy.
  * Invariant: parent chains end at a root and have no cycle; node_fd() depends on it (see adopt()).

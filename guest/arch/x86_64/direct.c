@@ -11,13 +11,13 @@
  * first byte of the next page (that is so where glibc 2.36 opens files for itself): who maps one page without the other, or
  * changes that byte alone, has cut an instruction in half anyhow.
  *
- * Every site has a slot: an entry of the table (the same for all), a stub in kernel memory, and in each process a return
- * address (direct_mm.ret[], reached through GS: struct cpu.direct_ret, which mm_switch() sets). The slot of a page belongs to one address in a
- * process; a second mapping of the page elsewhere gets the original.
+ * Every site has a slot: an entry of the table (the same for all), a stub in kernel memory, and in each process a
+ * return address (direct_mm.ret[], reached through GS: struct cpu.direct_ret, which mm_switch() sets). The slot of a
+ * page belongs to one address in a process; a second mapping of the page elsewhere gets the original.
  *
  *	site:   jmp *table(slot)
  *	stub:   the lead; mov $slot*8,%r11d; jmp direct_common
- *	common: rcx = cpu->direct_ret[slot]; jmp *cpu->direct_entry     (arch/x86_64/entry.S)
+ *	common: rcx = cpu->direct_ret[slot]; jmp *cpu->direct_entry     (direct.S)
  *
  * Locks: direct_lock (slots, making and freeing twins) is a leaf.
  */

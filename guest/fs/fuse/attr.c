@@ -3,9 +3,10 @@
  * Attributes: what we believe, for how long, and what a surprise means.
  *
  * The server's word is good for a second (not at all on shared mounts). While we hold dirty pages, size, times and
- * blocks are ours. Each change we make raises fi->version, its low half for content and size, its high half for the rest,
- * once the server has made it; a reply to a request that was made before says nothing about what has changed. When size, mtime or ctime differ from what was seen last and we did not change
- * the file, somebody on the host did: cached pages go.
+ * blocks are ours. Each change we make raises fi->version, its low half for content and size, its high half for the
+ * rest, once the server has made it; a reply to a request that was made before says nothing about what has changed.
+ * When size, mtime or ctime differ from what was seen last and we did not change the file, somebody on the host did:
+ * cached pages go.
  *
  * Locks: fields of the inode change under inode->lock; an update that finds it taken leaves them (and stays out of
  * date, so the next one tries again). fi->lock protects what we remember of the server.
@@ -209,8 +210,10 @@ static int truncate_pages(struct inode *inode, loff_t size)
 	const loff_t old = inode->size;
 
 	if (size > old) {
-		/* What is dirty goes out under the old size; what a mapping left behind the end is not part of the
-		 * file. */
+		/*
+		 * What is dirty goes out under the old size; what a mapping left behind the end is
+		 * not part of the file.
+		 */
 		const int err = inode->mapping.nr_dirty ? mapping_writeback(&inode->mapping, 0, MAX_LFS_FILESIZE) : 0;
 
 		if (err)

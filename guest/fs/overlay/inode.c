@@ -195,7 +195,10 @@ int ovl_getattr(const struct path *p, struct kstat *st, u32 mask)
 	st->dev = i->sb->dev;
 	st->ino = i->ino;
 	st->mnt_id = mnt_id;
-	/* What was copied up has the links it had in the lower layer, less those removed; a merged directory does not count its own. */
+	/*
+	 * What was copied up has the links it had in the lower layer, less those removed; a merged directory does not
+	 * count its own.
+	 */
 	if ((ovl_upper(i) && ovl_i(i)->lower) || READ_ONCE(ovl_i(i)->own_nlink))
 		st->nlink = i->nlink;
 	ovl_copy_attr(i);

@@ -107,8 +107,10 @@ static inline bool ovl_is_whiteout(const struct inode *i)
 /* super.c */
 /* Remembers where @upper came from. Takes references on @lower and @inode, which may be NULL. 0 or -ENOMEM. */
 int ovl_origin_add(struct super *sb, const struct inode *upper, u64 ino, struct dentry *lower, struct inode *inode);
-/* The lower directory (reference), the overlay inode (reference) and the number of what was copied up; false: it was
- * not. */
+/*
+ * The lower directory (reference), the overlay inode (reference) and the number of what was copied
+ * up; false: it was not.
+ */
 bool ovl_origin_get(struct super *sb, u64 upper_ino, struct dentry **lower, struct inode **inode, u64 *ino);
 /* @upper is going away. */
 void ovl_origin_del(struct super *sb, u64 upper_ino);
@@ -145,8 +147,10 @@ int ovl_clear_whiteout(struct dentry *dir, const char *name, u32 len);
 
 /* copyup.c */
 enum ovl_copy { OVL_COPY_INODE, OVL_COPY_DATA, OVL_COPY_EMPTY };
-/* After it the inode of @d and all directories above it are in the upper layer; with DATA its content, too; EMPTY: no
- * content. */
+/*
+ * After it the inode of @d and all directories above it are in the upper layer; with DATA its content,
+ * too; EMPTY: no content.
+ */
 int ovl_copy_up(struct dentry *d, enum ovl_copy what);
 
 /* file.c */

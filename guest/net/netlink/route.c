@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * NETLINK_ROUTE: questions about interfaces, addresses and routes. There is one interface, lo, which cannot be changed; the routes
- * are those that Linux has in its table "local" for it. What else may be listed (neighbours, rules, queues) is empty.
+ * NETLINK_ROUTE: questions about interfaces, addresses and routes. There is one interface, lo, which cannot be changed;
+ * the routes are those that Linux has in its table "local" for it. What else may be listed (neighbours, rules, queues)
+ * is empty.
  */
 #include "net/netlink/netlink.h"
 

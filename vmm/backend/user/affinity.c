@@ -72,8 +72,10 @@ void affinity_apply(struct user_backend *ub, unsigned int index)
 	}
 }
 
-/* A new space may be pinned by the control thread to the old CPU at the same moment: the next round finds it slow
- * again. */
+/*
+ * A new space may be pinned by the control thread to the old CPU at the same moment: the next round
+ * finds it slow again.
+ */
 static void move(struct user_backend *ub, unsigned int vcpu)
 {
 	struct affinity *a = &ub->affinity;

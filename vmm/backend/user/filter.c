@@ -6,7 +6,7 @@
  * inside, what is not on the list kills the process. A guest can jump into the switcher with registers of its choice,
  * so the arguments are checked as if they came from an enemy: each call that passes must be harmless.
  *
- * Addresses: a program owns what lies below the window (high word <= 0x63fe) and above it (0x7001..0x7fff). With a
+ * Addresses: a program owns what lies below the window (high word <= 0x647e) and above it (0x6f01..0x7fff). With a
  * length below 4 GiB nothing that starts there reaches the window: the gaps in abi/layout.h are made for that.
  */
 #include <linux/audit.h>

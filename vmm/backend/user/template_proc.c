@@ -31,8 +31,10 @@ struct kernel_sigaction {
 
 static long set_signal(int sig, uint64_t handler)
 {
-	/* Never masked: the handlers leave without rt_sigreturn, nothing would unmask. The restorer is only a
-	 * formality. */
+	/*
+	 * Never masked: the handlers leave without rt_sigreturn, nothing would unmask. The restorer
+	 * is only a formality.
+	 */
 	struct kernel_sigaction sa = {
 		.handler = handler,
 		.flags = (uint64_t)(SA_SIGINFO | SA_ONSTACK | SA_NODEFER) | 0x04000000 /* SA_RESTORER */,

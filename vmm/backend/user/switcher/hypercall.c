@@ -354,8 +354,10 @@ static void notify(struct ctl_vcpu *vc, uint64_t queue)
 	uint64_t one = 1;
 
 	if (queue == UM_QUEUE_FS || queue == UM_QUEUE_FS_HIPRIO) {
-		/* A locked instruction: the count is visible before the listener is looked at; pairs with listen() in
-		 * vmm/fs. */
+		/*
+		 * A locked instruction: the count is visible before the listener is looked at; pairs
+		 * with set_listener() in vmm/fs/worker.c.
+		 */
 		fetch_add(&vc->bell.count, 1);
 		switch (READ_ONCE(vc->bell.listener)) {
 		case BELL_ASLEEP:

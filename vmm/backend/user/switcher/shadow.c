@@ -453,8 +453,10 @@ static void flush_locked(struct ctl_space *sp, uint64_t start, uint64_t len, uin
 		replace_locked(sp, start, end);
 		return;
 	}
-	/* One call for all of it, unless that would reach over the supervisor's window or exceed what the filter lets
-	 * through. */
+	/*
+	 * One call for all of it, unless that would reach over the supervisor's window or exceed what the
+	 * filter lets through.
+	 */
 	for_range(start, end, kind, &h, NULL);
 	if (h.windows > 1 && h.end - h.start < 0xfffff000 && (h.start >= UM_USER_HI_START || h.end <= UM_USER_LO_END)) {
 		unmap(h.start, h.end);

@@ -87,15 +87,19 @@ void fatal(enum ctl_fatal why, uint64_t vcpu, uint64_t vector, uint64_t address,
  * has PRESENT set or cleared as the guest's own table says.
  */
 enum fill_result shadow_fill(struct ctl_space *sp, uint64_t address, uint64_t *error);
-/* Takes the range out of the shadow, or takes write permission from it. Complete for every carrier of this space on
- * return. */
+/*
+ * Takes the range out of the shadow, or takes write permission from it. Complete for every carrier of
+ * this space on return.
+ */
 void shadow_flush(struct ctl_space *sp, uint64_t start, uint64_t len, uint32_t kind);
 /* Drops everything. */
 void shadow_drop(struct ctl_space *sp);
 /* Carries out what other spaces have queued. */
 void shadow_drain(struct ctl_space *sp);
-/* The space has got another table: takes away what that does not say. For the first carrier that arrives
- * (sp->validate). */
+/*
+ * The space has got another table: takes away what that does not say. For the first carrier that arrives
+ * (sp->validate).
+ */
 void shadow_validate(struct ctl_space *sp);
 /* Is it an address programs may use? */
 bool user_address(uint64_t address);
