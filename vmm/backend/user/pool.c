@@ -256,6 +256,7 @@ int pool_child_died(struct user_backend *ub, pid_t pid, int wait_status)
 	if (index < 0 && any_creating(ub) && ub->nr_early < EARLY_MAX) {
 		ub->early[ub->nr_early].pid = pid;
 		ub->early[ub->nr_early++].wait_status = wait_status;
+		return 1;
 	}
 	if (index < 0)
 		return 0;

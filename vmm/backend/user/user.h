@@ -111,8 +111,8 @@ void pool_collect(struct user_backend *ub);
 /* The same, and tops the pool up. */
 void pool_run(struct user_backend *ub);
 /*
- * A process has died: 1 ours and expected, 0 not ours (or not yet known to be), -1 ours and unexpected (the sandbox is
- * ended).
+ * A process has died: 1 ours and expected, or perhaps a space of which the template has not told us yet: then it is looked at when
+ * that comes; 0 not ours; -1 ours and unexpected (the sandbox is ended).
  */
 int pool_child_died(struct user_backend *ub, pid_t pid, int wait_status);
 void pool_kill_all(struct user_backend *ub);
