@@ -23,8 +23,9 @@ $(BUILD)/build.ninja:
 setup:
 	@tools/setup.sh
 
-demo: setup
-	@$(MAKE) --no-print-directory all
+demo: setup $(BUILD)/build.ninja
+	@ninja -C $(BUILD) runtime/umbra
+	@[ -z "$$SUDO_UID" ] || chown -R "$$SUDO_UID:$$SUDO_GID" $(BUILD)
 	@tools/demo.sh $(BUILD)/runtime/umbra
 
 check:
