@@ -79,6 +79,13 @@ struct request {
 	u64 addr, old_len, new_len, flags, new_addr;
 };
 
+/* The vDSO may go elsewhere (checkpoints want that), but stays in one piece. */
+static bool may_move_special(const struct vma *v, const struct request *r)
+{
+	return v->ops->movable && r->addr == v->start && r->old_len <= v->end - v->start && r->new_len >= v->end - v->start &&
+	       !(r->flags & MREMAP_DONTUNMAP);
+}
+
 /* May the mapping at r->addr become r->new_len long? The vma, or ERR_PTR. */
 static struct vma *check_resize(struct mm *mm, const struct request *r)
 {
@@ -89,7 +96,7 @@ static struct vma *check_resize(struct mm *mm, const struct request *r)
 		return ERR_PTR(-EFAULT);
 	if (!r->old_len && !(v->flags & VM_SHARED))
 		return ERR_PTR(-EINVAL);
-	if (v->flags & VM_SPECIAL)
+	if ((v->flags & VM_SPECIAL) && !may_move_special(v, r))
 		return ERR_PTR(-EINVAL);
 	if (r->old_len > v->end - r->addr)
 		return ERR_PTR(-EFAULT);

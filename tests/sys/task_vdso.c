@@ -3,8 +3,10 @@
 #include <elf.h>
 #include <stdint.h>
 #include <sys/auxv.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "sys.h"
@@ -75,6 +77,40 @@ static int64_t by_call(int clock)
 	return ns(&ts);
 }
 
+/* The vDSO and its data may be moved together, each mapping as a whole: what checkpoint/restore does. */
+static void test_move(uintptr_t get)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	char *to = mmap(NULL, 64 * 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uintptr_t start[4], end[4], first;
+	int (*moved)(int, struct timespec *);
+	int64_t before = by_call(CLOCK_MONOTONIC);
+	struct timespec ts;
+	char line[300];
+	int n = 0;
+
+	CHECK(maps && to != MAP_FAILED);
+	while (n < 4 && fgets(line, sizeof(line), maps)) {
+		if (strstr(line, "[vvar") || strstr(line, "[vdso]"))
+			n += sscanf(line, "%lx-%lx", &start[n], &end[n]) == 2;
+	}
+	fclose(maps);
+	CHECK(n >= 2);
+	first = start[0];
+	for (int i = 0; i < n; i++) {
+		size_t size = end[i] - start[i];
+		char *target = to + (start[i] - first);
+
+		if (size > 4096)
+			CHECK_ERR(mremap((void *)start[i], 4096, 4096, MREMAP_MAYMOVE | MREMAP_FIXED, target), EINVAL);
+		CHECK(mremap((void *)start[i], size, size, MREMAP_MAYMOVE | MREMAP_FIXED, target) == target);
+	}
+	*(uintptr_t *)&moved = (uintptr_t)to + (get - first);
+	CHECK_EQ(moved(CLOCK_MONOTONIC, &ts), 0);
+	CHECK(ns(&ts) >= before);
+	_exit(0); /* the C library still has the old addresses */
+}
+
 int main(void)
 {
 	static const int clocks[] = {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME, CLOCK_TAI, CLOCK_MONOTONIC_RAW};
@@ -85,6 +121,7 @@ int main(void)
 	struct timespec ts, last = {0};
 	struct timeval tv;
 	unsigned int c = 99, n = 99;
+	int status;
 
 	*(void **)&get = vdso_symbol("__vdso_clock_gettime");
 	*(void **)&tod = vdso_symbol("__vdso_gettimeofday");
@@ -115,5 +152,9 @@ int main(void)
 	CHECK(llabs(now(NULL) - tv.tv_sec) <= 1);
 	CHECK_EQ(cpu(&c, &n, NULL), 0);
 	CHECK(c < 1024 && n < 64);
+	if (!CHECK_OK(fork()))
+		test_move((uintptr_t)get);
+	CHECK_OK(wait(&status));
+	CHECK_EQ(status, 0);
 	return 0;
 }

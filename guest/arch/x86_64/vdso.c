@@ -36,8 +36,8 @@ static const char *clock_name(struct vma *vma)
 	return "[vvar]";
 }
 
-static const struct vm_ops vdso_ops = {.fault = special_fault, .name = vdso_name};
-static const struct vm_ops clock_ops = {.fault = special_fault, .name = clock_name};
+static const struct vm_ops vdso_ops = {.fault = special_fault, .name = vdso_name, .movable = true};
+static const struct vm_ops clock_ops = {.fault = special_fault, .name = clock_name, .movable = true};
 
 void vdso_init(void)
 {

@@ -54,6 +54,7 @@ struct vm_ops {
 	/* A shared page is about to become writable: make it dirty, get space. 0 or -errno. May be NULL. */
 	int (*page_mkwrite)(struct vm_fault *vf);
 	const char *(*name)(struct vma *vma);
+	bool movable; /* of a VM_SPECIAL one: mremap() may move it, as a whole */
 };
 
 /* Start, end, flags and pgoff: written with mmap_lock held for writing and, if there is a file, mapping->vma_lock too. */
