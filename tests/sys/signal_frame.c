@@ -20,6 +20,13 @@ static void install(int sig, void (*handler)(int, siginfo_t *, void *))
 	sigaction(sig, &sa, NULL);
 }
 
+static volatile int ticks;
+
+static void on_tick(int sig, siginfo_t *info, void *ctx)
+{
+	ticks++;
+}
+
 /* ---- general registers ---- */
 
 static void change_registers(int sig, siginfo_t *info, void *ctx)
@@ -257,6 +264,40 @@ static void bad_cs(int sig, siginfo_t *info, void *ctx)
 	((ucontext_t *)ctx)->uc_mcontext.gregs[REG_CSGSFS] = 0;
 }
 
+/* An impossible RIP is in place when it faults. */
+static greg_t bad_rip;
+
+static void to_bad_rip(int sig, siginfo_t *info, void *ctx)
+{
+	((ucontext_t *)ctx)->uc_mcontext.gregs[REG_RIP] = bad_rip;
+}
+
+static void test_bad_rip(void)
+{
+	static const greg_t rips[] = {INT64_MIN, 0x800000000000, -4096, 0x7ffffffff000, 16};
+
+	install(SIGUSR1, to_bad_rip);
+	install(SIGSEGV, on_fault);
+	for (size_t i = 0; i < sizeof(rips) / sizeof(rips[0]); i++) {
+		bad_rip = rips[i];
+		FAULT(raise(SIGUSR1));
+		CHECK_EQ(seen.si_signo, SIGSEGV);
+		CHECK_EQ(seen_rip, bad_rip);
+	}
+}
+
+/* A signal on the way out of a call that was made with the nested-task flag: IRET with NT set would fault. */
+static void test_nested_task(void)
+{
+	int before = ticks;
+
+	install(SIGUSR1, on_tick);
+	__asm__ volatile("pushfq; orl $0x4000, (%%rsp); popfq" : : : "memory", "cc");
+	kill(getpid(), SIGUSR1);
+	__asm__ volatile("pushq $0x202; popfq" : : : "memory", "cc");
+	CHECK_EQ(ticks, before + 1);
+}
+
 static void test_bad_frames(void)
 {
 	void (*handlers[])(int, siginfo_t *, void *) = {bad_return, bad_fp_pointer, bad_mxcsr, bad_cs};
@@ -293,13 +334,6 @@ static void test_bad_frames(void)
 }
 
 /* Signals that come at any moment of a system call's way into the kernel and back. */
-static volatile int ticks;
-
-static void on_tick(int sig, siginfo_t *info, void *ctx)
-{
-	ticks++;
-}
-
 static void test_any_moment(void)
 {
 	struct itimerval fast = {{0, 50}, {0, 50}}, off = {{0, 0}, {0, 0}};
@@ -322,6 +356,8 @@ int main(void)
 	test_registers();
 	test_fp();
 	test_exceptions();
+	test_bad_rip();
+	test_nested_task();
 	test_bad_frames();
 	return 0;
 }

@@ -261,8 +261,11 @@ long sys_rt_sigreturn(struct pt_regs *regs)
 	/* The handler's return has taken the restorer off the stack. */
 	if (copy_from_user(&uc, (void __user *)(regs->rsp - 8 + offsetof(struct rt_sigframe, uc)), sizeof(uc)))
 		goto bad;
-	/* Where Linux fails on its way out, with the registers already restored, we do before. */
-	if (!access_ok(uc.mc.rip, 1) || (uc.mc.cs | 3) != PVM_USER_CS || restore_fpstate(uc.mc.fpstate))
+	/*
+	 * Where Linux fails on its way out, with the registers already restored, we do before. Not so with an impossible RIP: it
+	 * faults when it is loaded, and a handler finds it there.
+	 */
+	if ((uc.mc.cs | 3) != PVM_USER_CS || restore_fpstate(uc.mc.fpstate))
 		goto bad;
 	set_current_blocked(uc.sigmask);
 	restore_registers(regs, &uc.mc);

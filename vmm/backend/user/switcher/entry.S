@@ -179,6 +179,8 @@ eretu_exact:
 	movq %rsp, VC_EXIT_RSP(%rcx)
 eretu_exact_window:		/* RSP is in VC_EXIT_RSP */
 	movq VC_STACK(%rcx), %rsp
+	pushq $2		/* NT of a program that came in by direct_entry: iretq would fault */
+	popfq
 	pushq $PVM_USER_SS
 	pushq VC_EXIT_RSP(%rcx)
 	movl %gs:PVCS_EFLAGS, %r11d
