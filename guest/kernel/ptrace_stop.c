@@ -88,6 +88,7 @@ static int stop(u32 code, s32 why, struct siginfo *info)
 	}
 	set_current_state(TASK_RUNNING);
 	t->jobctl &= ~JOBCTL_LISTENING;
+	recalc_signal_work(t); /* what was sent to the process in the meantime passed us by */
 	ps = t->ptrace;
 	if (ps) {
 		ps->stopped = false;
@@ -200,7 +201,7 @@ bool ptrace_syscall_enter(struct pt_regs *regs)
 	spin_lock(&p->siglock);
 	emulate = current->ptrace && current->ptrace->mode == PTRACE_RUN_SYSEMU;
 	spin_unlock(&p->siglock);
-	return !emulate && (s32)regs->orig_rax >= 0;
+	return !emulate && (s32)regs->orig_rax != -1;
 }
 
 void ptrace_syscall_exit(struct pt_regs *regs)

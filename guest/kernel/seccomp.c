@@ -156,7 +156,7 @@ static bool filtered_enter(struct pt_regs *regs, bool traced)
 			return true; /* asked already: what the tracer made of it is only judged by the rest */
 		if (!ptrace_seccomp(ret & RET_DATA))
 			return skip(regs, -ENOSYS);
-		if ((s64)regs->orig_rax < 0)
+		if ((s32)regs->orig_rax < 0)
 			return false; /* the tracer took the call away and set the result */
 		return filtered_enter(regs, true);
 	case RET_USER_NOTIF:
@@ -174,7 +174,7 @@ bool seccomp_enter(struct pt_regs *regs)
 {
 	if (current->seccomp_mode == SECCOMP_MODE_FILTER)
 		return filtered_enter(regs, false);
-	switch (regs->orig_rax) {
+	switch ((u32)regs->orig_rax) {
 	case 0:	 /* read */
 	case 1:	 /* write */
 	case 15: /* rt_sigreturn */

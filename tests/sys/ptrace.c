@@ -112,6 +112,36 @@ static void test_syscalls(void)
 	exits_with(pid, 0);
 }
 
+/* What the tracer puts into RAX is the result of no call (-1) only. */
+static void two_numbers(void)
+{
+	if (syscall(-1) != 4242)
+		_exit(1);
+	if (syscall(-64) != -1 || errno != ENOSYS)
+		_exit(2);
+	_exit(0);
+}
+
+static void test_negative_numbers(void)
+{
+	struct user_regs_struct r;
+	pid_t pid = traced(two_numbers);
+
+	for (int call = -1; call >= -64; call -= 63) {
+		do {
+			go(PTRACE_SYSCALL, pid, 0);
+			stopped_by(pid, SIGTRAP);
+			CHECK_OK(ptrace(PTRACE_GETREGS, pid, 0, &r));
+		} while ((int)r.orig_rax != call);
+		r.rax = 4242;
+		CHECK_OK(ptrace(PTRACE_SETREGS, pid, 0, &r));
+		go(PTRACE_SYSCALL, pid, 0);
+		stopped_by(pid, SIGTRAP);
+	}
+	go(PTRACE_CONT, pid, 0);
+	exits_with(pid, 0);
+}
+
 #ifndef PTRACE_GET_SYSCALL_INFO
 #define PTRACE_GET_SYSCALL_INFO 0x420e
 #endif
@@ -309,6 +339,36 @@ static void test_signals(void)
 	go(PTRACE_CONT, pid, SIGUSR1);
 	exits_with(pid, 11);
 	CHECK_ERR(ptrace(PTRACE_CONT, pid, 0, 0), ESRCH);
+}
+
+static void sleeps(void)
+{
+	signal(SIGUSR1, count);
+	if (pause() != -1 || errno != EINTR)
+		_exit(1);
+	_exit(usr1);
+}
+
+/* A signal for the process comes while its only thread stands at a system call: that call must not go to sleep over it. */
+static void test_signal_during_stop(void)
+{
+	struct user_regs_struct r;
+	pid_t pid = traced(sleeps);
+
+	do {
+		go(PTRACE_SYSCALL, pid, 0);
+		stopped_by(pid, SIGTRAP);
+		CHECK_OK(ptrace(PTRACE_GETREGS, pid, 0, &r));
+	} while (r.orig_rax != SYS_pause);
+	CHECK_OK(kill(pid, SIGUSR1));
+	go(PTRACE_SYSCALL, pid, 0);
+	stopped_by(pid, SIGTRAP);
+	CHECK_OK(ptrace(PTRACE_GETREGS, pid, 0, &r));
+	CHECK_EQ((long)r.rax, -514); /* ERESTARTNOHAND */
+	go(PTRACE_CONT, pid, 0);
+	stopped_by(pid, SIGUSR1);
+	go(PTRACE_CONT, pid, SIGUSR1);
+	exits_with(pid, 1);
 }
 
 static void dies(void)
@@ -518,10 +578,12 @@ int main(int argc, char **argv)
 	self = argv[0];
 	shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	test_syscalls();
+	test_negative_numbers();
 	test_syscall_info();
 	test_breakpoint();
 	test_registers();
 	test_signals();
+	test_signal_during_stop();
 	test_death();
 	test_events();
 	test_attach();
