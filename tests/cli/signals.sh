@@ -3,9 +3,10 @@
 . "$ROOT/tests/cli/lib.sh"
 cd "$TMP" || exit 1
 
-wait_for_line() { for _ in $(seq 50); do grep -q "$1" out && return; sleep 0.1; done; fail "no '$1' in: $(cat out)"; }
+wait_for_line() { for _ in $(seq 50); do grep -qs "$1" out && return; sleep 0.1; done; fail "no '$1' in: $(cat out)"; }
 gone() { for _ in $(seq 50); do [ -d "/proc/$1" ] || return 0; sleep 0.1; done; fail "process $1 is still there"; }
-start() { "$FAKE" do --kernel "$BUILD/tests/fake/fake-kernel" wait >out 2>err & launcher=$!; wait_for_line waiting; }
+# What an earlier one has said must not be taken for its word.
+start() { rm -f out; "$FAKE" do --kernel "$BUILD/tests/fake/fake-kernel" wait >out 2>err & launcher=$!; wait_for_line waiting; }
 vmm() { cat "/proc/$launcher/task/$launcher/children" | tr -d ' '; }
 
 start
