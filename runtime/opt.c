@@ -120,7 +120,7 @@ void opt_help(const struct opt *table)
 		if (table->letter)
 			snprintf(letter, sizeof(letter), "-%c, ", table->letter);
 		snprintf(left, sizeof(left), "%s--%s%s%s", letter, table->name, takes_value(table) ? " " : "", arg);
-		printf("  %-32s %s\n", left, table->help);
+		printf("  %-36s %s\n", left, table->help);
 	}
 }
 
