@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/ipc.h>
 #include <sys/sem.h>
+#include <sys/time.h>
 #include <time.h>
 
 #include "sys.h"
@@ -97,14 +98,16 @@ static void waiting(void)
 	struct sembuf b = {0, -1, 0}, both[2] = {{0, -1, 0}, {1, -1, 0}};
 	struct timespec ts = {0, 30000000};
 	struct sigaction sa = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
+	const struct itimerval again = {{0, 100000}, {0, 100000}}; /* the first may come before we sleep */
 	pid_t pid;
 
 	CHECK_ERR(semtimedop(id, &b, 1, &ts), EAGAIN);
 	ts.tv_nsec = -1;
 	CHECK_ERR(semtimedop(id, &b, 1, &ts), EINVAL);
 	sigaction(SIGALRM, &sa, NULL);
-	alarm(1);
+	setitimer(ITIMER_REAL, &again, NULL);
 	CHECK_ERR(op(0, -1, 0), EINTR); /* never restarted */
+	setitimer(ITIMER_REAL, &(struct itimerval){}, NULL);
 	/* Woken by the other process, with all it needs at once. */
 	set(0, 0);
 	set(1, 0);
@@ -154,6 +157,7 @@ static void undo(void)
 	CHECK_EQ(val(1), 0); /* not below zero */
 	/* Undo wakes sleepers; also after SIGKILL. */
 	set(0, 1);
+	set(2, 0);
 	pid = fork();
 	if (!pid) {
 		CHECK_OK(op(0, -1, SEM_UNDO));
@@ -161,7 +165,6 @@ static void undo(void)
 		for (;;)
 			pause();
 	}
-	set(2, 0);
 	CHECK_OK(op(2, -1, 0));
 	kill(pid, SIGKILL);
 	CHECK_OK(op(0, -1, 0));
