@@ -25,11 +25,11 @@ static void test_lengths(void)
 		t0 = now(CLOCK_MONOTONIC);
 		CHECK_EQ(sleep_on(clocks[i], 0, (struct timespec){.tv_nsec = 15000000}), 0);
 		d = now(CLOCK_MONOTONIC) - t0;
-		CHECK(d >= 0.015 && d < 0.5);
+		CHECK(d >= 0.015);
 		t0 = now(CLOCK_MONOTONIC);
 		CHECK_EQ(sleep_on(clocks[i], TIMER_ABSTIME, in_ms(clocks[i], 15)), 0);
 		d = now(CLOCK_MONOTONIC) - t0;
-		CHECK(d >= 0.0149 && d < 0.5);
+		CHECK(d >= 0.0149);
 		CHECK_EQ(sleep_on(clocks[i], TIMER_ABSTIME, (struct timespec){.tv_sec = 1}), 0); /* long past */
 	}
 	for (int us = 0; us < 2000; us += 97) {
@@ -105,7 +105,7 @@ static void test_many(void)
 	for (int i = 0; i < SLEEPERS; i++)
 		pthread_join(t[i], NULL);
 	for (int i = 0; i < SLEEPERS; i++)
-		CHECK(late[i] >= 0 && late[i] < 0.5);
+		CHECK(late[i] >= 0);
 }
 
 int main(void)
