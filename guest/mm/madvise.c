@@ -65,7 +65,7 @@ static int will_need(struct vma *v, u64 start, u64 end)
 
 static int populate(struct vma *v, u64 start, u64 end, bool write)
 {
-	u32 need = write ? VM_WRITE : VM_READ | VM_WRITE | VM_EXEC;
+	u32 need = write ? VM_WRITE : VM_READ;
 
 	if ((v->flags & VM_SPECIAL) || !(v->flags & need))
 		return -EINVAL;

@@ -82,8 +82,8 @@ struct request {
 /* The vDSO may go elsewhere (checkpoints want that), but stays in one piece. */
 static bool may_move_special(const struct vma *v, const struct request *r)
 {
-	return v->ops->movable && r->addr == v->start && r->old_len <= v->end - v->start && r->new_len >= v->end - v->start &&
-	       !(r->flags & MREMAP_DONTUNMAP);
+	return v->ops->movable && r->addr == v->start && r->old_len <= v->end - v->start &&
+	       r->new_len >= v->end - v->start && !(r->flags & MREMAP_DONTUNMAP);
 }
 
 /* May the mapping at r->addr become r->new_len long? The vma, or ERR_PTR. */

@@ -125,6 +125,9 @@ static void residence(void)
 		CHECK_OK(madvise(p, 64 * PAGE, MADV_POPULATE_READ));
 		CHECK_OK(mprotect(p, 64 * PAGE, PROT_READ));
 		CHECK_ERR(madvise(p, 64 * PAGE, MADV_POPULATE_WRITE), EINVAL);
+		CHECK_OK(mprotect(p, 64 * PAGE, PROT_WRITE));
+		CHECK_ERR(madvise(p, 64 * PAGE, MADV_POPULATE_READ), EINVAL);
+		CHECK_OK(mprotect(p, 64 * PAGE, PROT_READ));
 		CHECK_OK(munmap(p + 40 * PAGE, PAGE));
 		CHECK_ERR(madvise(p, 64 * PAGE, MADV_POPULATE_READ), ENOMEM);
 	} else {
