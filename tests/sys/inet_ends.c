@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <linux/sockios.h>
 
@@ -332,6 +333,56 @@ static void fast_open(void)
 	close(c);
 }
 
+static volatile int band_pri, band_in, urgent;
+
+static void on_io(int sig, siginfo_t *info, void *ctx)
+{
+	if (sig == SIGURG)
+		urgent = 1;
+	else if (info->si_code == POLL_PRI)
+		band_pri = 1;
+	else if (info->si_code == POLL_IN)
+		band_in = 1;
+}
+
+/* All that a process can ask to be told of an urgent byte. */
+static void urgent_signals(void)
+{
+	const struct sigaction sa = {.sa_sigaction = on_io, .sa_flags = SA_SIGINFO | SA_RESTART};
+	int s[2];
+
+	sigaction(SIGRTMIN, &sa, NULL);
+	sigaction(SIGURG, &sa, NULL);
+	tcp_pair("127.0.0.1", s);
+	CHECK_OK(fcntl(s[1], F_SETOWN, getpid()));
+	CHECK_OK(fcntl(s[1], F_SETSIG, SIGRTMIN));
+	CHECK_OK(fcntl(s[1], F_SETFL, O_ASYNC));
+	CHECK_EQ(send(s[0], "u", 1, MSG_OOB), 1);
+	while (!urgent || !band_pri || !band_in)
+		usleep(1000);
+	close(s[0]);
+	close(s[1]);
+}
+
+/* Once both ends have said that they are through, closing one is no news for the other. */
+static void no_news(void)
+{
+	struct epoll_event e = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET};
+	int s[2], ep = CHECK_OK(epoll_create1(0));
+
+	tcp_pair("127.0.0.1", s);
+	CHECK_OK(shutdown(s[0], SHUT_WR));
+	CHECK_OK(shutdown(s[1], SHUT_WR));
+	wait_events(s[1], POLLHUP);
+	CHECK_OK(epoll_ctl(ep, EPOLL_CTL_ADD, s[1], &e));
+	CHECK_EQ(epoll_wait(ep, &e, 1, 0), 1);
+	CHECK_EQ(e.events, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLHUP);
+	close(s[0]);
+	CHECK_EQ(epoll_wait(ep, &e, 1, 10), 0);
+	close(s[1]);
+	close(ep);
+}
+
 #define ROUNDS 2000
 static int shared = -1;
 static volatile int done;
@@ -431,6 +482,8 @@ int main(void)
 	same_ends();
 	shut_others();
 	fast_open();
+	urgent_signals();
+	no_news();
 	change_under_others();
 	all_at_once();
 	return 0;

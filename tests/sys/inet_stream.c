@@ -419,6 +419,12 @@ static void options(void)
 	set_option(s[0], IPPROTO_IP, IP_TOS, 0x10);
 	CHECK_EQ(option(s[0], IPPROTO_IP, IP_TOS), 0x10);
 	CHECK_EQ(option(s[0], IPPROTO_IP, IP_TTL), 64);
+	CHECK_EQ(option(s[0], SOL_SOCKET, SO_MAX_PACING_RATE), -1);
+	set_option(s[0], SOL_SOCKET, SO_MAX_PACING_RATE, 1000000);
+	CHECK_EQ(option(s[0], SOL_SOCKET, SO_MAX_PACING_RATE), 1000000);
+	CHECK_EQ(option(s[0], SOL_SOCKET, SO_SELECT_ERR_QUEUE), 0);
+	set_option(s[0], IPPROTO_TCP, TCP_SAVE_SYN, 1);
+	CHECK_EQ(option(s[0], IPPROTO_TCP, TCP_SAVE_SYN), 1);
 	set_option(s[0], SOL_SOCKET, SO_RCVBUF, 30000);
 	CHECK_EQ(option(s[0], SOL_SOCKET, SO_RCVBUF), 60000);
 	close(s[0]);

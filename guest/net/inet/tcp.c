@@ -520,9 +520,9 @@ static void close_connected(struct inet_sock *sk, bool abort)
 			reset(peer, ECONNRESET);
 		else
 			send_fin(sk);
+		wake_up_all(&peer->wr_wait); /* who waits for room */
 	}
 	done(sk);
-	wake_up_all(&peer->wr_wait); /* who waits for room */
 }
 
 /* The reference to the peer, which @sk forgets. */

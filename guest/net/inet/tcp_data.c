@@ -64,6 +64,8 @@ static void tell_urgent(struct inet_sock *peer)
 		fown_urgent(peer->sock->file);
 	spin_unlock(&tcp_lock);
 	wake_up_poll(&peer->rd_wait, EPOLLPRI | EPOLLIN | EPOLLRDNORM);
+	fasync_notify(&peer->fasync, FASYNC_PRI);
+	fasync_notify(&peer->fasync, FASYNC_IN);
 }
 
 /* Does @peer answer more data with a reset, because it is closed, or has said that it neither reads nor writes any more? */
