@@ -39,6 +39,21 @@ static void on_alarm(int sig)
 {
 }
 
+static void until_asleep(pid_t pid)
+{
+	char path[64], line[512], state = 'R';
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	while (state != 'S') {
+		FILE *f = fopen(path, "r");
+
+		CHECK(f && fgets(line, sizeof(line), f));
+		fclose(f);
+		state = strrchr(line, ')')[2];
+		usleep(1000);
+	}
+}
+
 int main(void)
 {
 	static struct text t;
@@ -120,7 +135,7 @@ int main(void)
 		CHECK_ERR(msgrcv(id, &t, 10, 0, 0), EIDRM);
 		_exit(0);
 	}
-	usleep(30000);
+	until_asleep(pid); /* who comes too late hears EINVAL */
 	CHECK_OK(msgctl(id, IPC_RMID, NULL));
 	CHECK_EQ(wait_for(pid), 0);
 	CHECK_ERR(msgsnd(id, &t, 1, 0), EINVAL);
