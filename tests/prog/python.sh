@@ -6,4 +6,6 @@
 run() { /usr/bin/python3 "$ROOT/tests/prog/python_modules.py" "$UMBRA" "$@"; }
 
 run --cpus 1,2 test_os test_mmap test_select test_fcntl test_pty test_shutil test_tempfile || exit
-run --cpus 2 test_threading
+run --cpus 2 test_threading || exit
+# Clients and servers over the loopback.
+run --cpus 1,2 test_socketserver test_httplib test_httpservers test_asyncore
