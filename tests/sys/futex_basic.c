@@ -97,19 +97,19 @@ static void test_timeout(void)
 
 	CHECK_ERR(futex(&word, FUTEX_WAIT_PRIVATE, word, &ts, NULL, 0), ETIMEDOUT);
 	d = now(CLOCK_MONOTONIC) - t0;
-	CHECK(d >= 0.02 && d < 1);
+	CHECK(d >= 0.02);
 	t0 = now(CLOCK_MONOTONIC);
 	ts = in_ms(CLOCK_MONOTONIC, 20);
 	CHECK_ERR(futex(&word, FUTEX_WAIT_BITSET_PRIVATE, word, &ts, NULL, FUTEX_BITSET_MATCH_ANY), ETIMEDOUT);
 	d = now(CLOCK_MONOTONIC) - t0;
-	CHECK(d >= 0.0199 && d < 1);
+	CHECK(d >= 0.0199);
 	t0 = now(CLOCK_MONOTONIC);
 	ts = in_ms(CLOCK_REALTIME, 20);
 	CHECK_ERR(
 		futex(&word, FUTEX_WAIT_BITSET_PRIVATE | FUTEX_CLOCK_REALTIME, word, &ts, NULL, FUTEX_BITSET_MATCH_ANY),
 		ETIMEDOUT);
 	d = now(CLOCK_MONOTONIC) - t0;
-	CHECK(d >= 0.0199 && d < 1);
+	CHECK(d >= 0.0199);
 	ts = (struct timespec){.tv_sec = 1}; /* long ago */
 	CHECK_ERR(futex(&word, FUTEX_WAIT_BITSET_PRIVATE, word, &ts, NULL, FUTEX_BITSET_MATCH_ANY), ETIMEDOUT);
 }
