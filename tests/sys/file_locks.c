@@ -142,7 +142,7 @@ static void test_interrupted(void)
 	pid = (pid_t)CHECK_OK(fork());
 	if (!pid) {
 		sigaction(SIGALRM, &sa, NULL);
-		ualarm(50000, 0);
+		ualarm(50000, 50000); /* the first may come before we wait */
 		CHECK_ERR(set(fd, F_SETLKW, F_WRLCK, 0, 0), EINTR);
 		_exit(0);
 	}

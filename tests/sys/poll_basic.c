@@ -85,9 +85,11 @@ static void times_and_signals(void)
 
 	/* A handler ends poll, even with SA_RESTART. */
 	sigaction(SIGALRM, &sa, NULL);
-	ualarm(20000, 0);
+	ualarm(20000, 20000); /* the first may come before we wait */
 	CHECK_ERR(poll(&p, 1, -1), EINTR);
-	CHECK_EQ(signals, 1);
+	ualarm(0, 0);
+	CHECK(signals >= 1);
+	signals = 1;
 	/* ppoll's mask lets it in just for the wait. */
 	sigemptyset(&set);
 	sigaddset(&set, SIGALRM);

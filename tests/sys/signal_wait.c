@@ -42,6 +42,14 @@ static void alarm_in_ms(int ms)
 	CHECK_OK(setitimer(ITIMER_REAL, &it, NULL));
 }
 
+/* For a sleep that it is to interrupt: the first may come before the sleep. 0: no more. */
+static void alarms_every_ms(int ms)
+{
+	const struct timeval t = {.tv_usec = ms * 1000};
+
+	CHECK_OK(setitimer(ITIMER_REAL, &(struct itimerval){t, t}, NULL));
+}
+
 static double now(void)
 {
 	struct timespec ts;
@@ -76,16 +84,18 @@ static void test_timedwait(void)
 	CHECK_EQ(info.si_pid, getpid());
 	/* One that is not waited for interrupts. */
 	handle(SIGALRM, count, SA_RESTART);
-	alarm_in_ms(10);
+	alarms_every_ms(10);
 	CHECK_ERR(sigwaitinfo(&usr1, &info), EINTR);
-	CHECK_EQ(hits, 1);
+	alarms_every_ms(0);
+	CHECK(hits >= 1);
 	/* One that is ignored by default can be waited for if it is blocked. */
+	hits = 0;
 	sigprocmask(SIG_BLOCK, &alrm, NULL);
 	alarm_in_ms(10);
 	CHECK_EQ(sigwaitinfo(&alrm, &info), SIGALRM);
 	CHECK_EQ(info.si_code, SI_KERNEL);
 	sigprocmask(SIG_UNBLOCK, &alrm, NULL);
-	CHECK_EQ(hits, 1);
+	CHECK_EQ(hits, 0);
 	ts.tv_nsec = 1000000000;
 	CHECK_ERR(sigtimedwait(&usr1, &info, &ts), EINVAL);
 	CHECK_ERR(syscall(SYS_rt_sigtimedwait, &usr1, &info, NULL, 4), EINVAL);
@@ -105,9 +115,10 @@ static void test_suspend(void)
 	sigprocmask(SIG_BLOCK, NULL, &cur);
 	CHECK(sigismember(&cur, SIGALRM));
 	sigprocmask(SIG_UNBLOCK, &alrm, NULL);
-	alarm_in_ms(10);
+	alarms_every_ms(10);
 	CHECK_ERR(pause(), EINTR);
-	CHECK_EQ(hits, 2);
+	alarms_every_ms(0);
+	CHECK(hits >= 2);
 	CHECK_ERR(syscall(SYS_rt_sigsuspend, &none, 4), EINVAL);
 	CHECK_ERR(syscall(SYS_rt_sigsuspend, (void *)8, 8), EFAULT);
 }
@@ -139,7 +150,7 @@ static void test_ppoll(void)
 
 static void test_restart(void)
 {
-	struct timespec ts = {.tv_nsec = 100000000}, rem;
+	struct timespec ts = {.tv_sec = 100}, rem;
 	double t0;
 	char c;
 	int futex = 0;
@@ -150,14 +161,14 @@ static void test_restart(void)
 	CHECK_EQ(read(pipe_fd[0], &c, 1), 1); /* goes on after the handler */
 	CHECK_EQ(hits, 1);
 	handle(SIGALRM, count, 0);
-	alarm_in_ms(10);
+	alarms_every_ms(10);
 	CHECK_ERR(read(pipe_fd[0], &c, 1), EINTR);
 
 	/* A sleep is interrupted by any handler and says what was left. */
 	handle(SIGALRM, count, SA_RESTART);
-	alarm_in_ms(10);
 	CHECK_ERR(nanosleep(&ts, &rem), EINTR);
-	CHECK(rem.tv_sec == 0 && rem.tv_nsec > 20000000 && rem.tv_nsec <= 95000000);
+	alarms_every_ms(0);
+	CHECK(rem.tv_sec < 100 && rem.tv_sec > 50);
 	/* Without a handler it goes on to its end: stop and continue. */
 	pid_t me = getpid(), pid = CHECK_OK(fork());
 
@@ -168,19 +179,19 @@ static void test_restart(void)
 		kill(me, SIGCONT);
 		_exit(0);
 	}
-	ts.tv_nsec = 150000000;
+	ts = (struct timespec){.tv_nsec = 150000000};
 	t0 = now();
 	CHECK_OK(nanosleep(&ts, &rem));
-	CHECK(now() - t0 >= 0.149 && now() - t0 < 1);
+	CHECK(now() - t0 >= 0.149);
 	CHECK_EQ(wait_for(pid), 0);
 
 	handle(SIGALRM, count, SA_RESTART);
-	alarm_in_ms(10);
-	ts = (struct timespec){.tv_sec = 5};
+	alarms_every_ms(10);
+	ts = (struct timespec){.tv_sec = 100};
 	CHECK_ERR(syscall(SYS_futex, &futex, 0, 0, &ts, NULL, 0), EINTR);
 	handle(SIGALRM, count, 0);
-	alarm_in_ms(10);
 	CHECK_ERR(syscall(SYS_futex, &futex, 0, 0, NULL, NULL, 0), EINTR);
+	alarms_every_ms(0);
 	/* Nobody interrupted anything restartable: */
 	CHECK_ERR(syscall(SYS_restart_syscall), EINTR);
 }

@@ -188,9 +188,10 @@ static void test_interrupted(void)
 	int status;
 
 	sigaction(SIGALRM, &sa, NULL);
-	ualarm(10000, 0);
+	ualarm(10000, 10000); /* the first may come before we wait */
 	CHECK_ERR(waitpid(pid, &status, 0), EINTR);
-	CHECK_EQ(interrupted, 1);
+	ualarm(0, 0);
+	CHECK(interrupted >= 1);
 	kill(pid, SIGKILL);
 	CHECK_EQ(wait_for(pid), 128 + SIGKILL);
 }
