@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "vmm/control.h"
 
@@ -143,6 +144,25 @@ bool control_notify(struct control *c)
 	return more;
 }
 
+static int64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+/* A kernel that takes a message gives its buffer back. */
+static bool heard(const struct control *c)
+{
+	return !c->unheard_since_ns || virtq_made_available(&c->rx) != c->unheard_avail;
+}
+
+bool control_deaf(const struct control *c)
+{
+	return !heard(c) && now_ns() - c->unheard_since_ns >= CONTROL_DEAF_NS;
+}
+
 void control_signal(struct control *c, unsigned int signo, int pid)
 {
 	if (signo < 1 || signo > 64)
@@ -151,6 +171,10 @@ void control_signal(struct control *c, unsigned int signo, int pid)
 		c->pending_first |= 1ull << (signo - 1);
 	else
 		c->pending_group |= 1ull << (signo - 1);
+	if (heard(c)) {
+		c->unheard_since_ns = now_ns();
+		c->unheard_avail = virtq_made_available(&c->rx);
+	}
 	rx_pump(c);
 }
 

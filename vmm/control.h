@@ -14,6 +14,7 @@
 #include "vmm/vm.h"
 
 #define CONTROL_QUEUE_SIZE 16
+#define CONTROL_DEAF_NS 5000000000
 
 struct control_ops {
 	void (*exited)(void *ctx, int wait_status);
@@ -31,6 +32,10 @@ struct control {
 	uint64_t pending_first; /* bit signo - 1: for the first process */
 	uint64_t pending_group; /* bit signo - 1: for its foreground process group */
 	bool winsize_pending;
+
+	/* Since when the guest has taken no message although there was one; 0: it has. */
+	int64_t unheard_since_ns;
+	uint16_t unheard_avail; /* what virtq_made_available() said then */
 	struct um_ctl_winsize winsize;
 };
 
@@ -43,6 +48,12 @@ bool control_notify(struct control *c);
 
 /* Sends @signo (1..64) to @pid as in struct um_ctl_signal. */
 void control_signal(struct control *c, unsigned int signo, int pid);
+
+/*
+ * Has the guest kernel ignored what was sent to it for so long (CONTROL_DEAF_NS of CLOCK_MONOTONIC), that it must be taken for dead?
+ * Programs that ignore signals are no reason: the kernel takes them all the same.
+ */
+bool control_deaf(const struct control *c);
 
 void control_winsize(struct control *c, const struct um_ctl_winsize *ws);
 

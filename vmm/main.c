@@ -203,6 +203,8 @@ static void channel_ready(void *ctx, uint32_t events)
 	case VMM_CMD_SIGNAL:
 		if (v->ending && fatal_signal(cmd.sig.signo))
 			v->loop.stop = true;
+		else if (!v->ending && fatal_signal(cmd.sig.signo) && control_deaf(&v->control))
+			vm_end(&v->vm, VM_EXIT_FAILURE, "the guest kernel does not take signals any more: ended");
 		else if (!v->ending)
 			control_signal(&v->control, cmd.sig.signo, cmd.sig.pid);
 		break;

@@ -130,6 +130,11 @@ int virtq_pop(struct virtq *vq, struct virtq_chain *chain)
 	return 1;
 }
 
+uint16_t virtq_made_available(const struct virtq *vq)
+{
+	return __atomic_load_n(&vq->avail->idx, __ATOMIC_RELAXED);
+}
+
 void virtq_push(struct virtq *vq, uint16_t head, uint32_t written)
 {
 	struct virtq_used_elem *e = &vq->used->ring[vq->next_used & (vq->size - 1)];

@@ -72,6 +72,9 @@ int virtq_init(struct virtq *vq, const struct vm *vm, const struct um_boot_queue
  */
 int virtq_pop(struct virtq *vq, struct virtq_chain *chain);
 
+/* How many chains the driver has made available so far, modulo 65536. */
+uint16_t virtq_made_available(const struct virtq *vq);
+
 /* Returns the chain @head, into which @written bytes were written, to the driver. Visible after virtq_publish(). */
 void virtq_push(struct virtq *vq, uint16_t head, uint32_t written);
 

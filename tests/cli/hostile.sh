@@ -29,5 +29,15 @@ for seed in 1 2 3 4; do
 	attack "0 125" wild $seed
 	attack "0 125" tables $seed
 done
+
+# A kernel that hears nothing any more: a program could ignore the first SIGTERM; after a while the second is for the sandbox.
+(cd play && exec "$UMBRA" do --memory 64M --kernel "$guest" --debug --env attack=deaf -- x) >out 2>err &
+pid=$!
+until grep -q 'attack deaf' err || ! kill -0 $pid 2>/dev/null; do sleep 0.1; done
+kill -TERM $pid; sleep 1; kill -TERM $pid; sleep 5
+kill -0 $pid 2>/dev/null || fail "deaf: ended too early: $(cat -v err)"
+kill -TERM $pid; wait $pid
+is "deaf: exit status" $? 125
+grep -q 'does not take signals any more' err || fail "deaf: no sentence: $(cat -v err)"
 is "what lies outside" "$(state)" "$before"
 chmod -R u+rwX play 2>/dev/null; rm -rf play

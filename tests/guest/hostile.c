@@ -9,6 +9,7 @@
  *   tables  page tables that loop, lie and leave RAM: seed= seconds=
  *   scribble writes over its own kernel and goes on: seed=
  *   rings, messages, fuse: see hostile_queues.c; they need the real VMM around them
+ *   deaf    spins and hears nothing any more
  *   outside a host call from the guest kernel's own text
  */
 #include "hostile.h"
@@ -269,6 +270,9 @@ void mini_main(void)
 		attack_fuse(end, &rnd);
 	else if (attack[0] == 'w')
 		attack_wild(end, &rnd);
+	else if (attack[0] == 'd')
+		for (;;)
+			__asm__ volatile("pause");
 	else if (attack[0] == 't')
 		attack_threads();
 	else
