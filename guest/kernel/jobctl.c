@@ -36,12 +36,8 @@ static void continue_process(struct process *p)
 	p->stop_count = 0;
 	for_each_thread(t, p) {
 		t->jobctl &= ~(JOBCTL_STOP_PENDING | JOBCTL_STOPPED | JOBCTL_STOP_DEQUEUED);
-		if (t->jobctl & JOBCTL_LISTENING) { /* its tracer hears of it by another stop */
-			t->jobctl &= ~JOBCTL_LISTENING;
-			t->jobctl |= JOBCTL_TRAP_STOP;
-			set_task_work(t, WORK_SIGNAL);
-			ptrace_end_listening(t);
-		}
+		if (t->ptrace)
+			ptrace_continued(t);
 		try_wake_up(t, TASK_STOPPED);
 	}
 }

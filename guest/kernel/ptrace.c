@@ -198,6 +198,8 @@ static long listen(struct task *t)
 	ps = t->ptrace;
 	if (ps && ps->seized && ps->stopped && ps->stop_code >> 8 == PTRACE_EVENT_STOP) {
 		t->jobctl |= JOBCTL_LISTENING;
+		if (t->jobctl & JOBCTL_TRAP_NOTIFY) /* SIGCONT was faster */
+			ptrace_end_listening(t);
 		ret = 0;
 	}
 	spin_unlock(&p->siglock);

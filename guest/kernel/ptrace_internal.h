@@ -47,6 +47,8 @@ struct ptrace_state {
 int ptrace_attach_task(struct task *t, struct process *tracer, bool seize, u32 options);
 /* It goes on untraced, with @sig if that is not 0. */
 void ptrace_detach_task(struct task *t, int sig);
+/* siglock held. @t's stop under PTRACE_LISTEN ends. */
+void ptrace_end_listening(struct task *t);
 
 /* ptrace_regs.c: @t is stopped and off its CPU. */
 long ptrace_get_regs(struct task *t, u64 uaddr);

@@ -135,7 +135,7 @@ void ptrace_group_stop(int sig)
 	struct task *t = current;
 	u32 code = sig ? (u32)sig : SIGTRAP;
 
-	t->jobctl &= ~JOBCTL_TRAP_STOP;
+	t->jobctl &= ~(JOBCTL_TRAP_STOP | JOBCTL_TRAP_NOTIFY);
 	if (t->ptrace && t->ptrace->seized)
 		stop(code | PTRACE_EVENT_STOP << 8, CLD_STOPPED, NULL);
 	else
@@ -144,9 +144,20 @@ void ptrace_group_stop(int sig)
 
 void ptrace_end_listening(struct task *t)
 {
+	t->jobctl &= ~JOBCTL_LISTENING;
 	if (t->ptrace)
 		t->ptrace->stopped = false;
 	try_wake_up(t, TASK_TRACED);
+}
+
+void ptrace_continued(struct task *t)
+{
+	if (!t->ptrace->seized)
+		return;
+	t->jobctl |= JOBCTL_TRAP_NOTIFY;
+	signal_wake_up(t, false);
+	if (t->jobctl & JOBCTL_LISTENING)
+		ptrace_end_listening(t);
 }
 
 /* ---- system calls ---- */
@@ -338,7 +349,7 @@ static void detach_locked(struct ptrace_state *ps, int sig)
 	if (ps->stepping)
 		task_pt_regs(t)->eflags &= ~(u64)EFLAGS_TF;
 	atomic_and(&t->work, ~(u64)WORK_TRACE_SYSCALL);
-	t->jobctl &= ~(JOBCTL_TRAP_STOP | JOBCTL_LISTENING);
+	t->jobctl &= ~(JOBCTL_TRAP_STOP | JOBCTL_TRAP_NOTIFY | JOBCTL_LISTENING);
 	if (p->group_stop_sig && !t->exiting) {
 		t->jobctl |= JOBCTL_STOP_PENDING; /* it joins the others, who have stopped long ago */
 		signal_wake_up(t, false);

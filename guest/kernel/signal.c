@@ -37,7 +37,7 @@ void recalc_signal_work(struct task *t)
 	struct process *p = t->process;
 
 	if (((t->pending.set | p->shared_pending.set) & ~t->blocked) || sigset_has(t->pending.set, SIGKILL) ||
-	    (t->jobctl & (JOBCTL_STOP_PENDING | JOBCTL_TRAP_STOP)))
+	    (t->jobctl & (JOBCTL_STOP_PENDING | JOBCTL_TRAP_STOP | JOBCTL_TRAP_NOTIFY)))
 		set_task_work(t, WORK_SIGNAL);
 	else if (t == current)
 		atomic_and(&t->work, ~(u64)WORK_SIGNAL); /* others clear theirs themselves */
@@ -168,7 +168,7 @@ static bool get_signal(struct taken_signal *s)
 		}
 		if ((t->jobctl & JOBCTL_STOP_PENDING) && do_signal_stop(0))
 			continue;
-		if (t->jobctl & JOBCTL_TRAP_STOP) {
+		if (t->jobctl & (JOBCTL_TRAP_STOP | JOBCTL_TRAP_NOTIFY)) {
 			ptrace_group_stop((int)p->group_stop_sig);
 			continue;
 		}

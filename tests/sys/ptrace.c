@@ -520,6 +520,26 @@ static void test_attach(void)
 	go(PTRACE_CONT, pid, 0);
 	stopped_by(pid, SIGCONT);
 	go(PTRACE_CONT, pid, 0);
+	/* Its end comes before anybody listens. */
+	CHECK_OK(kill(pid, SIGSTOP));
+	stopped_by(pid, SIGSTOP);
+	go(PTRACE_CONT, pid, SIGSTOP);
+	status = wait_status(pid);
+	CHECK_EQ(status >> 8, SIGSTOP | PTRACE_EVENT_STOP << 8);
+	CHECK_OK(kill(pid, SIGCONT));
+	CHECK_OK(ptrace(PTRACE_LISTEN, pid, 0, 0));
+	status = wait_status(pid);
+	CHECK_EQ(status >> 8, SIGTRAP | PTRACE_EVENT_STOP << 8);
+	go(PTRACE_CONT, pid, 0);
+	stopped_by(pid, SIGCONT);
+	go(PTRACE_CONT, pid, 0);
+	/* SIGCONT for one that runs is a stop as well. */
+	CHECK_OK(kill(pid, SIGCONT));
+	status = wait_status(pid);
+	CHECK_EQ(status >> 8, SIGTRAP | PTRACE_EVENT_STOP << 8);
+	go(PTRACE_CONT, pid, 0);
+	stopped_by(pid, SIGCONT);
+	go(PTRACE_CONT, pid, 0);
 	CHECK_ERR(ptrace(PTRACE_SEIZE, pid, 1, 0), EIO);
 	CHECK_OK(kill(pid, SIGKILL));
 	status = wait_status(pid);

@@ -68,7 +68,7 @@ int ptrace_may_access(struct task *t);
 int ptrace_signal(int sig, struct siginfo *info);
 /* jobctl.c: current, siglock held (dropped and retaken): the group stops, or PTRACE_INTERRUPT. */
 void ptrace_group_stop(int sig);
-/* jobctl.c: siglock held. @t's stop under PTRACE_LISTEN ends. */
-void ptrace_end_listening(struct task *t);
+/* jobctl.c: siglock held. SIGCONT came to @t, a tracee: the tracer of a seized one hears of it by another stop. */
+void ptrace_continued(struct task *t);
 
 #endif

@@ -166,6 +166,7 @@ struct restart_block {
 #define JOBCTL_TRAP_STOP 0x4	  /* ptrace: must trap (PTRACE_INTERRUPT, group stop of a seized task) */
 #define JOBCTL_LISTENING 0x8	  /* ptrace: PTRACE_LISTEN */
 #define JOBCTL_STOP_DEQUEUED 0x10 /* is about to stop by a signal it took; SIGCONT takes this away */
+#define JOBCTL_TRAP_NOTIFY 0x20	  /* ptrace: must trap, SIGCONT came; until its next PTRACE_EVENT_STOP */
 /* process->notify */
 #define SIGNAL_NOTIFY_CONTINUED 0x1
 #define SIGNAL_NOTIFY_STOPPED 0x2
