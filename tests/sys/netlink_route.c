@@ -116,6 +116,44 @@ static void by_hand(void)
 	close(fd);
 }
 
+/* The way to 127.0.0.@last, with @flags of the question. The main table is named even where the local one is asked for. */
+static void way_to(int last, unsigned int flags)
+{
+	struct {
+		struct nlmsghdr h;
+		struct rtmsg m;
+		struct rtattr a;
+		uint32_t dst;
+	} req = {{sizeof(req), RTM_GETROUTE, NLM_F_REQUEST, 6, 0},
+		 {.rtm_family = AF_INET, .rtm_dst_len = 32, .rtm_flags = flags},
+		 {RTA_LENGTH(4), RTA_DST},
+		 htonl(INADDR_LOOPBACK - 1 + (uint32_t)last)};
+	struct nlmsghdr *h = (void *)buf;
+	struct rtmsg *m = NLMSG_DATA(h);
+	int fd = route_socket(), len, seen = 0;
+
+	CHECK_EQ(send(fd, &req, sizeof(req), 0), sizeof(req));
+	CHECK(recv(fd, buf, sizeof(buf), 0) >= (ssize_t)NLMSG_LENGTH(sizeof(*m)));
+	CHECK_EQ(h->nlmsg_type, RTM_NEWROUTE);
+	CHECK_EQ(m->rtm_type, RTN_LOCAL);
+	CHECK_EQ(m->rtm_dst_len, 32);
+	CHECK_EQ(m->rtm_table, RT_TABLE_MAIN);
+	CHECK_EQ(m->rtm_protocol, RTPROT_UNSPEC);
+	CHECK_EQ(m->rtm_scope, RT_SCOPE_UNIVERSE);
+	CHECK(m->rtm_flags & RTM_F_CLONED);
+	len = (int)RTM_PAYLOAD(h);
+	for (struct rtattr *a = RTM_RTA(m); RTA_OK(a, len); a = RTA_NEXT(a, len)) {
+		if (a->rta_type == RTA_TABLE)
+			seen += *(uint32_t *)RTA_DATA(a) == RT_TABLE_MAIN;
+		if (a->rta_type == RTA_DST)
+			seen += *(uint32_t *)RTA_DATA(a) == req.dst;
+		if (a->rta_type == RTA_PREFSRC)
+			seen += *(uint32_t *)RTA_DATA(a) == htonl(INADDR_LOOPBACK);
+	}
+	CHECK_EQ(seen, 3);
+	close(fd);
+}
+
 static void library(void)
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST}, *ai;
@@ -212,6 +250,9 @@ static void tables(void)
 int main(void)
 {
 	by_hand();
+	way_to(1, 0);
+	way_to(7, 0);
+	way_to(1, RTM_F_LOOKUP_TABLE);
 	library();
 	ioctls();
 	tables();

@@ -23,6 +23,9 @@
 #define ARPHRD_LOOPBACK 772
 #define SCOPE_HOST 254
 #define TABLE_LOCAL 255
+#define TABLE_MAIN 254
+#define RTM_F_CLONED 0x200
+#define RTCF_LOCAL 0x80000000u
 #define RTPROT_KERNEL 2
 #define RTN_LOCAL 2
 #define RTN_BROADCAST 3
@@ -139,6 +142,21 @@ static void put_route(struct nl_reply *r, u16 flags, u8 type, const u8 *dst, u8 
 	put_u32(r, RTA_OIF, LO_INDEX);
 }
 
+/*
+ * How IPv4 gets to @dst on the loopback: not an entry of a table but what came of one, hence "cloned", without a protocol and a scope.
+ * Linux names the main table in any case: it holds the local one while nobody has added rules.
+ */
+static void put_answer4(struct nl_reply *r, const u8 *dst)
+{
+	const struct rtmsg m = {AF_INET, 32, 0, 0, TABLE_MAIN, 0, 0, RTN_LOCAL, RTM_F_CLONED | RTCF_LOCAL};
+
+	nl_begin(r, RTM_NEWROUTE, 0, &m, sizeof(m));
+	put_u32(r, RTA_TABLE, TABLE_MAIN);
+	nl_attr(r, RTA_DST, dst, 4);
+	put_u32(r, RTA_OIF, LO_INDEX);
+	nl_attr(r, RTA_PREFSRC, lo4, 4);
+}
+
 static void dump(const struct nlmsghdr *h, u8 family, struct nl_reply *r)
 {
 	const s32 done = 0;
@@ -204,7 +222,7 @@ static int get_route(const struct nlmsghdr *h, struct nl_reply *r)
 	if (!dst)
 		return -EINVAL;
 	if (m->family == AF_INET && size == 4 && dst[0] == 127)
-		put_route(r, 0, RTN_LOCAL, dst, 32);
+		put_answer4(r, dst);
 	else if (m->family == AF_INET6 && size == 16 && !memcmp(dst, lo6, 16))
 		put_route(r, 0, RTN_LOCAL, dst, 128);
 	else
