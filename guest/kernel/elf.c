@@ -390,7 +390,7 @@ static int build_stack(struct exec *e, const struct image *im, u64 base)
 	int err;
 
 	if (randomize())
-		top -= (random_u64() % 4096) << PAGE_SHIFT;
+		top -= ALIGN_DOWN(random_u64() % STACK_RANDOM_BYTES, PAGE_SIZE);
 	lay_out_strings(e, &l);
 	strings = top - 16 - l.total;
 	small = ALIGN_DOWN(strings, 16);

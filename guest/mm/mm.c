@@ -37,7 +37,7 @@ static u64 choose_mmap_base(void)
 	u64 room = current->process ? current->process->rlim[RLIMIT_STACK].cur : 8ull << 20;
 	u64 span = boot->user_hi_end - boot->user_hi_start;
 	const bool fixed = current->process && (current->process->personality & ADDR_NO_RANDOMIZE);
-	const u64 shift = fixed ? 0 : random_u64() % (span / 64);
+	const u64 shift = fixed ? 0 : STACK_RANDOM_BYTES + random_u64() % (span / 64);
 
 	room = MAX(room, 128ull << 20);
 	room = MIN(room, span / 6 * 5);

@@ -265,8 +265,10 @@ static void shared_between(int fd, int flags)
 		}
 		_exit(0);
 	}
-	while (!__atomic_load_n(a + 1, __ATOMIC_SEQ_CST))
+	while (!__atomic_load_n(a + 1, __ATOMIC_SEQ_CST)) {
+		CHECK_EQ(waitpid(pid, NULL, WNOHANG), 0);
 		usleep(1000);
+	}
 	usleep(20000);
 	CHECK_EQ(futex(a, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0), 0); /* not the same futex */
 	*a = 1;

@@ -393,6 +393,19 @@ static void test_no_randomization(void)
 	CHECK(strcmp(a, b));
 }
 
+/* Room above what mmap() chooses: programs that double their mappings in place, or place things a little higher, find it there. */
+static void test_room_above(void)
+{
+	char text[200];
+	unsigned long mapped;
+
+	for (int i = 0; i < 60; i++) {
+		addresses_of(0, text, sizeof(text));
+		CHECK_EQ(sscanf(text, "%*p %*p %*p %lx", &mapped), 1);
+		CHECK(0x7ffffffff000 - mapped >= 16ul << 30);
+	}
+}
+
 static int new_life(int argc, char **argv)
 {
 	if (strcmp(argv[1], "addresses") == 0)
@@ -434,5 +447,6 @@ int main(int argc, char **argv)
 	test_execveat();
 	test_empty_argv();
 	test_no_randomization();
+	test_room_above();
 	return 0;
 }

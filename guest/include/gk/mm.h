@@ -13,6 +13,8 @@
 #include <gk/radix.h>
 #include <gk/rbtree.h>
 
+#define STACK_RANDOM_BYTES (16ull << 30) /* how far below the end of memory a stack may begin, as on Linux */
+
 struct file;
 struct inode;
 struct task;
