@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "abi/layout.h"
 #include "vmm/image.h"
@@ -94,18 +95,29 @@ static int measure(struct loader *l)
 	return 0;
 }
 
-/* The bss is not written: RAM is zero already. */
-static void copy_segments(struct loader *l)
+/*
+ * The bss is not written: RAM is zero already. The rest goes in through the descriptor: a fault for every page of it in the mapping
+ * would cost a millisecond.
+ */
+static int copy_segments(struct loader *l)
 {
 	for (unsigned int i = 0; i < l->eh.e_phnum; i++) {
 		const Elf64_Phdr *p = &l->ph[i];
-		uint8_t *dst;
 
-		if (p->p_type != PT_LOAD || p->p_filesz == 0)
+		if (p->p_type != PT_LOAD)
 			continue;
-		dst = vm_gpa(l->vm, UM_GPA_KERNEL + p->p_vaddr, p->p_filesz);
-		memcpy(dst, l->elf + p->p_offset, p->p_filesz);
+		for (uint64_t done = 0; done < p->p_filesz;) {
+			const ssize_t n = pwrite(l->vm->ram_fd, l->elf + p->p_offset + done, p->p_filesz - done,
+						 (off_t)(UM_GPA_KERNEL + p->p_vaddr + done));
+
+			if (n <= 0) {
+				*l->why = "it cannot be written to guest memory";
+				return n < 0 ? -errno : -EIO;
+			}
+			done += (uint64_t)n;
+		}
 	}
+	return 0;
 }
 
 static int relocate(struct loader *l, uint64_t rela, uint64_t bytes)
@@ -176,7 +188,9 @@ int image_load(struct vm *vm, const void *elf, size_t size, uint64_t linear_base
 		err = measure(&l);
 	if (err)
 		return err;
-	copy_segments(&l);
+	err = copy_segments(&l);
+	if (err)
+		return err;
 	for (unsigned int i = 0; i < l.eh.e_phnum; i++) {
 		if (l.ph[i].p_type != PT_DYNAMIC)
 			continue;

@@ -139,7 +139,7 @@ static int setup(void **state)
 {
 	static struct vm vm;
 
-	fakevm_init(&vm, RAM);
+	fakevm_init_file(&vm, RAM);
 	*state = &vm;
 	return 0;
 }

@@ -14,7 +14,7 @@
 
 #include "user.h"
 
-#define POOL_TARGET_MIN 2
+#define POOL_TARGET_MIN 1
 #define POOL_TARGET_MAX 8
 #define RETRY_NS 50000000 /* after the host has refused a process or a thread */
 
