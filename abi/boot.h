@@ -2,10 +2,11 @@
 /*
  * The boot block: all that the guest kernel knows when it starts, written by the VMM at UM_GPA_BOOT.
  *
- * vCPU 0 starts at the image's entry point in supervisor mode with RDI = supervisor address of this block, RSP undefined,
- * its home table loaded (no user mappings). GS base belongs to the backend until WRMSR KERNEL_GS_BASE (which sets it at once,
- * as supervisor code runs on it): hypercalls need it, so do not clear it. The image is a static PIE; the VMM applies its
- * R_X86_64_RELATIVE relocations for linear_base + UM_GPA_KERNEL. RAM above kernel_end is zero and untouched.
+ * vCPU 0 starts at the image's entry point in supervisor mode with RDI = supervisor address of this block, RSP
+ * undefined, its home table loaded (no user mappings). GS base belongs to the backend until WRMSR KERNEL_GS_BASE (which
+ * sets it at once, as supervisor code runs on it): hypercalls need it, so do not clear it. The image is a static PIE;
+ * the VMM applies its R_X86_64_RELATIVE relocations for linear_base + UM_GPA_KERNEL. RAM above kernel_end is zero and
+ * untouched.
  */
 #ifndef UMBRA_ABI_BOOT_H
 #define UMBRA_ABI_BOOT_H

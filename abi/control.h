@@ -2,9 +2,9 @@
 /*
  * Console and control messages, and the keys of the configuration.
  *
- * Console. UM_QUEUE_CON_TX: one descriptor chain = struct um_con_hdr, then len bytes of data (device-readable). The used
- * entry comes when the VMM has written all of it (or the stream is closed): that is the flow control. Its length is 0, or the
- * errno with which writing to the stream has failed.
+ * Console. UM_QUEUE_CON_TX: one descriptor chain = struct um_con_hdr, then len bytes of data (device-readable). The
+ * used entry comes when the VMM has written all of it (or the stream is closed): that is the flow control. Its length
+ * is 0, or the errno with which writing to the stream has failed.
  * UM_QUEUE_CON_RX: the guest posts buffers (device-writable: header + room). Data of stdin arrives in them in order.
  * The VMM reads stdin only when the guest asked for it (UM_CTL_STDIN_WANT): an unread stdin stays with the host.
  *
@@ -75,8 +75,8 @@ struct um_ctl_exit {
  *   export=NODE:ro|rw:TAG   a host directory tree: its root has FUSE node id NODE
  *   mount=TYPE:SOURCE:TARGET:OPTIONS   in order; TYPE: export (SOURCE a TAG), overlay (memory over export SOURCE), tmpfs,
  *                    proc, sysfs, dev, devpts, mqueue; OPTIONS comma separated (ro, nosuid, size=, mode=)
- *                    In SOURCE and TARGET ':' and '\' are written as a backslash and three octal digits. A missing TARGET
- *                    is created (parents too) where the file system below allows it.
+ *                    In SOURCE and TARGET ':' and '\' are written as a backslash and three octal digits. A missing
+ *                    TARGET is created (parents too) where the file system below allows it.
  *   hide=PATH        an empty unreadable thing is put over PATH
  *   rlimit=NUM:SOFT:HARD
  *   strace=LIST      system call names, "all"

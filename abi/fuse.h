@@ -2,15 +2,16 @@
 /*
  * The FUSE protocol, revision 7.38, as guest and VMM speak it over UM_QUEUE_FS (virtio 1.2, "File System Device").
  *
- * A request chain is: readable, struct fuse_in_header and the operation's input; writable, struct fuse_out_header and its
- * output. Forgets have no writable part. Layouts and numbers are those of the Linux interface; tests/unit/abi_fuse.c compares
- * them with the system's header. What we fix beyond it:
+ * A request chain is: readable, struct fuse_in_header and the operation's input; writable, struct fuse_out_header and
+ * its output. Forgets have no writable part. Layouts and numbers are those of the Linux interface;
+ * tests/unit/abi_fuse.c compares them with the system's header. What we fix beyond it:
  *   - in.padding is the number of the vCPU to interrupt when the request completes.
- *   - the roots of the exports have the node ids 1, 2, ... in the order of the configuration (see abi/control.h, "export=");
- *     all other ids come from replies and are never used again. The root of an export may be a regular file.
+ *   - the roots of the exports have the node ids 1, 2, ... in the order of the configuration (see abi/control.h,
+ *     "export="); all other ids come from replies and are never used again. The root of an export may be a regular
+ *     file.
  *   - the guest checks permissions and applies the umask; the VMM's host rights are the outer limit.
- *   - SETLKW, INTERRUPT, IOCTL, POLL, BMAP and notifications are not spoken: who wants to wait for a lock repeats SETLK.
- *     Locks of one lk_in.owner never conflict with each other.
+ *   - SETLKW, INTERRUPT, IOCTL, POLL, BMAP and notifications are not spoken: who wants to wait for a lock repeats
+ *     SETLK. Locks of one lk_in.owner never conflict with each other.
  */
 #ifndef UMBRA_ABI_FUSE_H
 #define UMBRA_ABI_FUSE_H
@@ -410,7 +411,9 @@ struct fuse_direntplus {
 #define FUSE_DIRENT_BYTES(namelen) FUSE_REC_ALIGN(offsetof(struct fuse_dirent, name) + (namelen))
 #define FUSE_DIRENTPLUS_BYTES(namelen) FUSE_REC_ALIGN(offsetof(struct fuse_direntplus, dirent.name) + (namelen))
 
-/* Lists a directory from @offset on. The reply is struct um_fuse_list_out, then entries as in READDIR or READDIRPLUS. */
+/*
+ * Lists a directory from @offset on. The reply is struct um_fuse_list_out, then entries as in READDIR or READDIRPLUS.
+ */
 struct um_fuse_list_in {
 	uint64_t offset;
 	uint32_t size; /* bytes of entries at most */

@@ -45,14 +45,14 @@
 #define PVM_EFLAGS_MASK 0x254fd7
 
 /*
- * Supervisor events enter at EVENT_ENTRY + this; user events at EVENT_ENTRY. RSP is never changed. A synchronous supervisor
- * event while the high byte of event_vector is not 0 ends the guest. Before eretu the guest sets PVM_VECTOR_STD; it clears it
- * once the entry code runs on its own stack.
+ * Supervisor events enter at EVENT_ENTRY + this; user events at EVENT_ENTRY. RSP is never changed. A synchronous
+ * supervisor event while the high byte of event_vector is not 0 ends the guest. Before eretu the guest sets
+ * PVM_VECTOR_STD; it clears it once the entry code runs on its own stack.
  *
- * After an event (SYSCALL included) live FP registers and FS base are the user's; R11 = 0x202 and RCX = RIP at the entry.
- * GS base: the supervisor's while in supervisor mode. When PVCS.user_gsbase is 0, user mode runs with the supervisor's value
- * too (reloading it costs more than it is worth); when it is not 0, eretu loads it and an event restores. An event finds a
- * program's own wrgsbase and stores it in user_gsbase.
+ * After an event (SYSCALL included) live FP registers and FS base are the user's; R11 = 0x202 and RCX = RIP at the
+ * entry. GS base: the supervisor's while in supervisor mode. When PVCS.user_gsbase is 0, user mode runs with the
+ * supervisor's value too (reloading it costs more than it is worth); when it is not 0, eretu loads it and an event
+ * restores. An event finds a program's own wrgsbase and stores it in user_gsbase.
  */
 #define PVM_SUPERVISOR_ENTRY_OFFSET 512
 
@@ -95,15 +95,15 @@
 
 /* ---- Hypercalls ----
  * Called through the hypercall page: `call *boot->hypercall_entry`, number in RAX, arguments RBX, R10, RDX, RSI, RDI,
- * result in RAX (negative errno on failure). RCX and R11 are lost, all else is kept, except where a call says otherwise.
- * Supervisor mode only, on a kernel stack with at least 512 free bytes.
+ * result in RAX (negative errno on failure). RCX and R11 are lost, all else is kept, except where a call says
+ * otherwise. Supervisor mode only, on a kernel stack with at least 512 free bytes.
  */
 #define PVM_HC_BASE 0x17088200
 /*
  * LOAD_PGTBL: RBX = flags (bit 0: flush), R10 = CR3 (root gpa | tag; 0 = the home table, which maps nothing for users).
  * RAX = 0, or -EAGAIN when the backend has nothing to run this table on now: the old one stays loaded.
- * Does NOT carry the live FP/SIMD registers, PKRU and the FS base: the caller saves what it wants to keep before and restores
- * it after. General registers, stack and the supervisor GS base are kept.
+ * Does NOT carry the live FP/SIMD registers, PKRU and the FS base: the caller saves what it wants to keep before and
+ * restores it after. General registers, stack and the supervisor GS base are kept.
  */
 #define PVM_HC_LOAD_PGTBL (PVM_HC_BASE + 0)
 #define PVM_HC_IRQ_WIN (PVM_HC_BASE + 1)
@@ -118,10 +118,10 @@
 
 #define UM_HC_BASE 0x756d6200
 /*
- * BIND_ROOT: RBX = root gpa. Prepares the backend for a new page table. RAX = tag (1..4095), to be put in the low 12 bits
- * of every CR3 with this root (the architecture's PCID field), or -EAGAIN when no space is to be had.
- * R10 = the table's family, 0 = none: the number that a fork's parent and child share, whose tables are much alike. A hint: the
- * backend starts with what it knows of an earlier member.
+ * BIND_ROOT: RBX = root gpa. Prepares the backend for a new page table. RAX = tag (1..4095), to be put in the low 12
+ * bits of every CR3 with this root (the architecture's PCID field), or -EAGAIN when no space is to be had.
+ * R10 = the table's family, 0 = none: the number that a fork's parent and child share, whose tables are much alike. A
+ * hint: the backend starts with what it knows of an earlier member.
  */
 #define UM_HC_BIND_ROOT (UM_HC_BASE + 0)
 /* RELEASE_ROOT: RBX = CR3 (root | tag). No vCPU may have it loaded. Its shadow is gone when this returns. */
@@ -134,8 +134,8 @@
 #define UM_FLUSH_UNMAP 0     /* entries were removed or replaced */
 #define UM_FLUSH_WRPROTECT 1 /* entries only lost write permission */
 /*
- * As UNMAP; besides, entries now map other pages which will be used at once (copy on write): where the old ones were in use,
- * the new ones are made accessible in the same step, which saves a fault. For single pages.
+ * As UNMAP; besides, entries now map other pages which will be used at once (copy on write): where the old ones were in
+ * use, the new ones are made accessible in the same step, which saves a fault. For single pages.
  */
 #define UM_FLUSH_REPLACE 2
 /* SET_TIMER: RBX = deadline in ns of the clock page's monotonic clock; ~0 = none. Replaces the earlier one. */
@@ -155,7 +155,9 @@
 #define UM_HC_SHUTDOWN (UM_HC_BASE + 8)
 #define UM_SHUTDOWN_EXIT 0
 #define UM_SHUTDOWN_PANIC 1
-/* VCPU_START: RBX = vCPU, R10 = rip, RDX = rsp, RSI = value for RDI. It starts in its home table, GS base as at boot. */
+/*
+ * VCPU_START: RBX = vCPU, R10 = rip, RDX = rsp, RSI = value for RDI. It starts in its home table, GS base as at boot.
+ */
 #define UM_HC_VCPU_START (UM_HC_BASE + 9)
 /* LOG: RBX = supervisor address, R10 = length (at most 1024). A line for the VMM's debug log; best effort. */
 #define UM_HC_LOG (UM_HC_BASE + 10)
@@ -169,8 +171,8 @@
 #include <stdint.h>
 
 /*
- * On the `user` backend the PVCS must be the first thing at the supervisor GS base: the switcher finds it there. The guest
- * therefore starts its per-CPU area with it. "HV" fields are written by the hypervisor, "G" by the guest.
+ * On the `user` backend the PVCS must be the first thing at the supervisor GS base: the switcher finds it there. The
+ * guest therefore starts its per-CPU area with it. "HV" fields are written by the hypervisor, "G" by the guest.
  */
 struct pvcs {
 	uint64_t event_flags; /* HV+G */

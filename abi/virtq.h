@@ -3,8 +3,9 @@
  * The split virtqueue in memory (virtio 1.2, "Split Virtqueues"): types and limits, shared by driver and device.
  *
  * Where a queue lies is said in the boot block (struct um_boot_queue). Our transport fixes what virtio negotiates:
- * little endian, no indirect descriptors, no event index (notifications are suppressed by the two flag words), buffers may
- * be used in any order. A chain has at most UM_VIRTQ_CHAIN_MAX descriptors; a device ends the sandbox over a longer one.
+ * little endian, no indirect descriptors, no event index (notifications are suppressed by the two flag words), buffers
+ * may be used in any order. A chain has at most UM_VIRTQ_CHAIN_MAX descriptors; a device ends the sandbox over a longer
+ * one.
  */
 #ifndef UMBRA_ABI_VIRTQ_H
 #define UMBRA_ABI_VIRTQ_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Micro-benchmarks of what a container host pays for: the same static binary runs natively and in a sandbox, and bench/run
- * compares. Prints one line per benchmark: name, median and minimum over the batches, in ns per operation.
+ * Micro-benchmarks of what a container host pays for: the same static binary runs natively and in a sandbox, and
+ * bench/run compares. Prints one line per benchmark: name, median and minimum over the batches, in ns per operation.
  *
  * Each benchmark repeats a batch until BATCHES batches are done; the median of the batches is what counts.
  */

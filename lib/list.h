@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Doubly linked ring lists for host programs. A head that is empty points at itself; so does an entry that is on no list,
- * after list_init(). No locks.
+ * Doubly linked ring lists for host programs. A head that is empty points at itself; so does an entry that is on no
+ * list, after list_init(). No locks.
  */
 #ifndef UMBRA_LIB_LIST_H
 #define UMBRA_LIB_LIST_H

@@ -17,7 +17,9 @@ bool host_memory_limited(void);
 /* Processors we may use. */
 unsigned int host_cpus(void);
 
-/* False in a chroot whose root directory is not a mount point: no namespace of our own can be given another root there. */
+/*
+ * False in a chroot whose root directory is not a mount point: no namespace of our own can be given another root there.
+ */
 bool host_root_is_mount(void);
 
 struct host_mount {

@@ -8,8 +8,8 @@
 #include "vmm/vmm.h"
 
 /*
- * Runs the sandbox that @spec describes in a process of its own and in new namespaces, passes signals on to it, and waits
- * for its end. Returns the exit status for our own caller; errors have been printed.
+ * Runs the sandbox that @spec describes in a process of its own and in new namespaces, passes signals on to it, and
+ * waits for its end. Returns the exit status for our own caller; errors have been printed.
  */
 int launch(struct vmm_spec *spec);
 

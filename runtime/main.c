@@ -73,8 +73,8 @@ static void close_inherited(void)
 }
 
 /*
- * Where there is no stdin, stdout or stderr the next file we open would become it. A descriptor that can neither be read nor
- * written takes the place; the VMM knows it by that.
+ * Where there is no stdin, stdout or stderr the next file we open would become it. A descriptor that can neither be
+ * read nor written takes the place; the VMM knows it by that.
  */
 static void fill_standard_streams(void)
 {

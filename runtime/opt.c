@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The option parser. GNU conventions: --name VALUE, --name=VALUE, -x VALUE, -xVALUE, letters without a value may be joined, "--"
- * ends the options; the first other word ends them too, since what follows is a command with options of its own.
+ * The option parser. GNU conventions: --name VALUE, --name=VALUE, -x VALUE, -xVALUE, letters without a value may be
+ * joined, "--" ends the options; the first other word ends them too, since what follows is a command with options of
+ * its own.
  */
 #include <errno.h>
 #include <limits.h>

@@ -20,8 +20,8 @@ struct opt {
 };
 
 /*
- * Parses options of @argv from index 1 up to the first word that is none, or past "--". Returns the index of the first word
- * after them, OPT_HELP if help is asked for, or -1 after printing an error that names @command.
+ * Parses options of @argv from index 1 up to the first word that is none, or past "--". Returns the index of the first
+ * word after them, OPT_HELP if help is asked for, or -1 after printing an error that names @command.
  */
 #define OPT_HELP (-2)
 int opt_parse(const char *command, const struct opt *table, void *ctx, int argc, char **argv);

@@ -6,8 +6,8 @@
  * The guest's view, in mount order (a parent before what lies in it): the root; each further real file system of the
  * host below it; the guest's own /proc, /sys, /dev, /tmp, /run; the current directory; what --bind names. How a tree is
  * shown (memory overlay or itself) is decided here, what may be exported at all by file-system type too; the file
- * server checks the type again. And each place that another mount or --hide covers is told to the file server, because a
- * hostile guest would look behind it.
+ * server checks the type again. And each place that another mount or --hide covers is told to the file server, because
+ * a hostile guest would look behind it.
  */
 #include <errno.h>
 #include <fcntl.h>

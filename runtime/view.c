@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Follows a path through the guest's mounts, on the host's files. The launcher needs it to tell the file server which places are
- * covered in the guest's view (vmm/fs/cover.c): the guest alone could not be trusted to keep away from them.
+ * Follows a path through the guest's mounts, on the host's files. The launcher needs it to tell the file server which
+ * places are covered in the guest's view (vmm/fs/cover.c): the guest alone could not be trusted to keep away from them.
  *
- * Path walk as everywhere: component by component, a symbolic link's target in place of its name. A component is looked at under
- * the export that is mounted there last; what lies on a file system of the guest's own is not known and taken as it stands.
+ * Path walk as everywhere: component by component, a symbolic link's target in place of its name. A component is looked
+ * at under the export that is mounted there last; what lies on a file system of the guest's own is not known and taken
+ * as it stands.
  */
 #include <errno.h>
 #include <fcntl.h>

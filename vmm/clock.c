@@ -71,8 +71,8 @@ static uint64_t rate_between(const struct clock_sample *a, const struct clock_sa
 }
 
 /*
- * The new segment begins at this moment, not when it was computed: since then readers have followed the old one, and where
- * that is ahead a slower new one would take them back.
+ * The new segment begins at this moment, not when it was computed: since then readers have followed the old one, and
+ * where that is ahead a slower new one would take them back.
  */
 static void begin_now(struct clock *c)
 {

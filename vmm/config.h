@@ -19,8 +19,8 @@ struct config {
 void config_add(struct config *c, const char *key, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /*
- * As config_add(), for a value that is several fields separated by ':'. In the fields, which may hold any character (paths),
- * ':' and '\' are written as a backslash and three octal digits.
+ * As config_add(), for a value that is several fields separated by ':'. In the fields, which may hold any character
+ * (paths), ':' and '\' are written as a backslash and three octal digits.
  */
 void config_add_fields(struct config *c, const char *key, const char *const *fields, unsigned int count);
 

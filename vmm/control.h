@@ -50,8 +50,8 @@ bool control_notify(struct control *c);
 void control_signal(struct control *c, unsigned int signo, int pid);
 
 /*
- * Has the guest kernel ignored what was sent to it for so long (CONTROL_DEAF_NS of CLOCK_MONOTONIC), that it must be taken for dead?
- * Programs that ignore signals are no reason: the kernel takes them all the same.
+ * Has the guest kernel ignored what was sent to it for so long (CONTROL_DEAF_NS of CLOCK_MONOTONIC), that it must be
+ * taken for dead? Programs that ignore signals are no reason: the kernel takes them all the same.
  */
 bool control_deaf(const struct control *c);
 

@@ -96,8 +96,8 @@ static int measure(struct loader *l)
 }
 
 /*
- * The bss is not written: RAM is zero already. The rest goes in through the descriptor: a fault for every page of it in the mapping
- * would cost a millisecond.
+ * The bss is not written: RAM is zero already. The rest goes in through the descriptor: a fault for every page of it in
+ * the mapping would cost a millisecond.
  */
 static int copy_segments(struct loader *l)
 {

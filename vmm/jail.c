@@ -147,9 +147,9 @@ int jail_descriptors(void)
 }
 
 /*
- * Hangs the trees of jail_private_tree() onto the root that is about to be taken away, and lets them go with it: they live on
- * as long as their descriptors. Closing a tree that was never part of a namespace would make the end of the sandbox
- * wait for a grace period of the kernel, once for each.
+ * Hangs the trees of jail_private_tree() onto the root that is about to be taken away, and lets them go with it: they
+ * live on as long as their descriptors. Closing a tree that was never part of a namespace would make the end of the
+ * sandbox wait for a grace period of the kernel, once for each.
  */
 static void attach_trees(const struct jail_tree *trees, unsigned int count)
 {

@@ -44,12 +44,15 @@ int jail_map_ids(unsigned int uid, unsigned int gid, const char **step);
 void jail_limits(void);
 
 /*
- * Bounds the processes and threads in our PID namespace, where the kernel can (Linux 6.14): a guest can make threads without end,
- * and no limit of processes holds for root. Needs /proc; does nothing outside a PID namespace of our own.
+ * Bounds the processes and threads in our PID namespace, where the kernel can (Linux 6.14): a guest can make threads
+ * without end, and no limit of processes holds for root. Needs /proc; does nothing outside a PID namespace of our own.
  */
 void jail_tasks(unsigned int most);
 
-/* The first step: before jail_private_tree(): what the host mounts from now on stays out. Returns 0 or a negative errno. */
+/*
+ * The first step: before jail_private_tree(): what the host mounts from now on stays out. Returns 0 or a negative
+ * errno.
+ */
 int jail_private_mounts(void);
 
 /*
@@ -61,8 +64,8 @@ int jail_private_mounts(void);
 int jail_private_tree(int fd, const char *path, bool read_only);
 
 /*
- * /proc/self/fd as a mount of its own: from it no ".." leads to the rest of /proc, where a root could reach the whole host.
- * Returns a descriptor to read links and open files with, or a negative errno where the kernel cannot do it.
+ * /proc/self/fd as a mount of its own: from it no ".." leads to the rest of /proc, where a root could reach the whole
+ * host. Returns a descriptor to read links and open files with, or a negative errno where the kernel cannot do it.
  */
 int jail_descriptors(void);
 
@@ -75,8 +78,9 @@ int jail_enter(enum jail_files files, const struct jail_tree *trees, unsigned in
 	       const char **step);
 
 /*
- * landlock.c: lets the calling thread, and who descends from it, open and change files in the exported @trees only, as far as the
- * kernel has Landlock. After no_new_privs. Returns 0 (also without Landlock) or a negative errno. A step of jail_enter().
+ * landlock.c: lets the calling thread, and who descends from it, open and change files in the exported @trees only, as
+ * far as the kernel has Landlock. After no_new_privs. Returns 0 (also without Landlock) or a negative errno. A step of
+ * jail_enter().
  */
 int jail_landlock(const struct jail_tree *trees, unsigned int count);
 

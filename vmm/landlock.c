@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Landlock: the exported trees and nothing else, for every thread of the VMM and every process it makes. A wall behind the empty
- * root: it still stands if somebody inside the VMM gets hold of a descriptor that leads elsewhere.
+ * Landlock: the exported trees and nothing else, for every thread of the VMM and every process it makes. A wall behind
+ * the empty root: it still stands if somebody inside the VMM gets hold of a descriptor that leads elsewhere.
  *
- * Optional, because kernels without it are many. The first version, which refuses every rename between directories, is not used.
- * The structures are written here as the kernel has them today: headers of a distribution are older.
+ * Optional, because kernels without it are many. The first version, which refuses every rename between directories, is
+ * not used. The structures are written here as the kernel has them today: headers of a distribution are older.
  */
 #include <errno.h>
 #include <stdbool.h>

@@ -156,8 +156,8 @@ static void end_ready(void *ctx, uint32_t events)
 		tell_launcher(v, VMM_NOTE_ERROR, v->vm.end_reason);
 	/*
 	 * Usually it is all written and we leave, which ends every thread and, in our PID namespace, every process.
-	 * While a slow reader keeps us, the guest must not run on. Our own threads are not waited for: what they sleep on may be
-	 * memory of the guest's, or a slow disk.
+	 * While a slow reader keeps us, the guest must not run on. Our own threads are not waited for: what they sleep
+	 * on may be memory of the guest's, or a slow disk.
 	 */
 	if (console_busy(v->console))
 		v->vm.backend->kill(&v->vm);

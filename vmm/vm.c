@@ -89,7 +89,9 @@ void *vm_gpa(const struct vm *vm, gpa_t gpa, uint64_t len)
 	return vm->ram + gpa;
 }
 
-/* What a terminal could take for a command is replaced: also the control characters above ASCII, in whatever encoding. */
+/*
+ * What a terminal could take for a command is replaced: also the control characters above ASCII, in whatever encoding.
+ */
 void vm_log(const struct vm *vm, const char *line, size_t len)
 {
 	char text[1100];

@@ -2,8 +2,9 @@
 /*
  * One sandbox as the VMM sees it. All state hangs off struct vm; there are no file-scope variables in vmm/.
  *
- * Life: vm_create() (RAM) -> image_load(), boot block -> jail_enter() -> backend->create() -> devices -> backend->start() ->
- * event loop. See start() in vmm/main.c, which is that list. vm_destroy() is for tests; a VMM just ends.
+ * Life: vm_create() (RAM) -> image_load(), boot block -> jail_enter() -> backend->create() -> devices ->
+ * backend->start() -> event loop. See start() in vmm/main.c, which is that list. vm_destroy() is for tests; a VMM just
+ * ends.
  */
 #ifndef UMBRA_VMM_VM_H
 #define UMBRA_VMM_VM_H

@@ -81,9 +81,10 @@ struct vmm_note {
 };
 
 /*
- * The whole life of a VMM. The calling process is a fresh clone of the launcher in its namespaces, with every signal blocked,
- * one thread, and no descriptors but 0-2 and those of @spec. Returns the exit status for the launcher; the caller leaves with
- * _exit() at once, which ends whatever threads and, as the init of a PID namespace, processes are left.
+ * The whole life of a VMM. The calling process is a fresh clone of the launcher in its namespaces, with every signal
+ * blocked, one thread, and no descriptors but 0-2 and those of @spec. Returns the exit status for the launcher; the
+ * caller leaves with _exit() at once, which ends whatever threads and, as the init of a PID namespace, processes are
+ * left.
  */
 int umbra_vmm_main(const struct vmm_spec *spec);
 

@@ -2,10 +2,10 @@
 /*
  * The console device's queues (abi/control.h): input buffers and who gets them, output messages.
  *
- * The device fills buffers in the order they were posted, but their completions may run on several vCPUs at once. So completions
- * only mark, and one of them at a time (rx_busy) takes filled buffers off the front of the posted list and hands them out:
- * standard input to its reader's list, terminal input to the line discipline (which may refuse when it is full; then the buffer
- * stays in front), news about broken output streams.
+ * The device fills buffers in the order they were posted, but their completions may run on several vCPUs at once. So
+ * completions only mark, and one of them at a time (rx_busy) takes filled buffers off the front of the posted list and
+ * hands them out: standard input to its reader's list, terminal input to the line discipline (which may refuse when it
+ * is full; then the buffer stays in front), news about broken output streams.
  *
  * What a file on it does is in console_stream.c and console_tty.c.
  */

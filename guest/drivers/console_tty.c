@@ -2,8 +2,8 @@
 /*
  * The console as a terminal (tty=1): /dev/console, with the line discipline here and a raw byte stream to the host.
  *
- * Two output messages alternate, so that one fills while the other is with the device. Input the discipline does not take stays
- * in its buffer until a program has read (con_rx_run()).
+ * Two output messages alternate, so that one fills while the other is with the device. Input the discipline does not
+ * take stays in its buffer until a program has read (con_rx_run()).
  */
 #include "drivers/console.h"
 

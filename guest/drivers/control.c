@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The control device (abi/control.h): signals and the window size from the host, the wish for input and the exit status to it.
- * A few buffers are always posted for messages of the host; each is acted on in its completion and posted again.
+ * The control device (abi/control.h): signals and the window size from the host, the wish for input and the exit status
+ * to it. A few buffers are always posted for messages of the host; each is acted on in its completion and posted again.
  */
 #include <gk/init.h>
 #include <gk/printk.h>

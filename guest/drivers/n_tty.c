@@ -2,8 +2,9 @@
 /*
  * The standard line discipline: canonical editing, echo, signals, flow control, output processing. See n_tty.h.
  *
- * Echoes go through output processing when they are made, into a small ring of their own, and from there to the output when it
- * has room and is not stopped; a write lets pending echoes go first. So the order on the screen is the order of events.
+ * Echoes go through output processing when they are made, into a small ring of their own, and from there to the output
+ * when it has room and is not stopped; a write lets pending echoes go first. So the order on the screen is the order of
+ * events.
  */
 #include "drivers/n_tty.h"
 

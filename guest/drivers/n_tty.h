@@ -2,8 +2,8 @@
 /*
  * The line discipline: what happens between the keys and read(2), and between write(2) and the screen.
  *
- * A state machine over bytes without locks, sleeping, memory allocation or knowledge of tasks; the terminal code holds the
- * tty's lock around every call. It builds as a host program for tests.
+ * A state machine over bytes without locks, sleeping, memory allocation or knowledge of tasks; the terminal code holds
+ * the tty's lock around every call. It builds as a host program for tests.
  */
 #ifndef GUEST_DRIVERS_N_TTY_H
 #define GUEST_DRIVERS_N_TTY_H
@@ -17,7 +17,9 @@
 struct n_tty {
 	struct termios tio;
 
-	/* Input: free-running indices. [tail, canon_head) is complete lines, [canon_head, head) the line being edited. */
+	/*
+	 * Input: free-running indices. [tail, canon_head) is complete lines, [canon_head, head) the line being edited.
+	 */
 	u32 head, canon_head, tail;
 	u32 echo_head, echo_tail;
 	u32 out_head, out_tail;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pseudo terminals. The slave is a terminal like any other; its device is the master, a file that feeds the line discipline with
- * what is written to it and reads from the discipline's output. So the bytes are buffered once.
+ * Pseudo terminals. The slave is a terminal like any other; its device is the master, a file that feeds the line
+ * discipline with what is written to it and reads from the discipline's output. So the bytes are buffered once.
  *
- * The pty lives as long as its slave's struct tty; the master's file and every file of the slave hold references to that. When
- * the master closes, the slave is hung up and its name disappears. When the last file of the slave closes, reads of the master
- * fail with EIO until it is opened again.
+ * The pty lives as long as its slave's struct tty; the master's file and every file of the slave hold references to
+ * that. When the master closes, the slave is hung up and its name disappears. When the last file of the slave closes,
+ * reads of the master fail with EIO until it is opened again.
  */
 #include "drivers/pty.h"
 

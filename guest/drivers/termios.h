@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Terminal settings as programs see them (Linux x86-64 struct termios2; struct termios is its first TERMIOS_SIZE bytes). */
+/*
+ * Terminal settings as programs see them (Linux x86-64 struct termios2; struct termios is its first TERMIOS_SIZE
+ * bytes).
+ */
 #ifndef GUEST_DRIVERS_TERMIOS_H
 #define GUEST_DRIVERS_TERMIOS_H
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Terminals: open and close, read and write, poll, hang-up. The bytes' fate is the line discipline's (n_tty.c), settings are in
- * tty_ioctl.c, sessions and job control in tty_jobctl.c; devices below are console.c and pty.c.
+ * Terminals: open and close, read and write, poll, hang-up. The bytes' fate is the line discipline's (n_tty.c),
+ * settings are in tty_ioctl.c, sessions and job control in tty_jobctl.c; devices below are console.c and pty.c.
  *
- * Reads and writes copy through a small buffer on the stack, because the discipline runs under a spin lock. A hang-up raises
- * tty->hangups: files that were opened before it (f->version) are dead from then on.
+ * Reads and writes copy through a small buffer on the stack, because the discipline runs under a spin lock. A hang-up
+ * raises tty->hangups: files that were opened before it (f->version) are dead from then on.
  */
 #include "drivers/tty.h"
 

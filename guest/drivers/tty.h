@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Terminals: a line discipline, a device below it (the console or the master of a pty), files above it, a session around it.
+ * Terminals: a line discipline, a device below it (the console or the master of a pty), files above it, a session
+ * around it.
  *
- * Locks: tty_mutex (open, close, hang-up) > tty->lock (discipline and flags; a spin lock) ; task_lock > tty_ctrl_lock (who
- * controls what). Signals are noted under tty->lock and sent after it.
+ * Locks: tty_mutex (open, close, hang-up) > tty->lock (discipline and flags; a spin lock) ; task_lock > tty_ctrl_lock
+ * (who controls what). Signals are noted under tty->lock and sent after it.
  */
 #ifndef GUEST_DRIVERS_TTY_H
 #define GUEST_DRIVERS_TTY_H

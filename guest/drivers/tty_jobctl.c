@@ -2,8 +2,8 @@
 /*
  * Sessions, controlling terminals, foreground and background.
  *
- * tty_ctrl_lock guards process->tty (a reference) and tty->session, tty->pgrp (references). It nests inside task_lock. References
- * and signals are dropped and sent after it.
+ * tty_ctrl_lock guards process->tty (a reference) and tty->session, tty->pgrp (references). It nests inside task_lock.
+ * References and signals are dropped and sent after it.
  */
 #include "drivers/tty.h"
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Asynchronous I/O of old (io_setup and friends). Requests are done by io_submit() itself, as Linux does where a file system
- * cannot do better, and wait as finished events for io_getevents(). So nothing is ever in flight: io_cancel() finds nothing.
+ * Asynchronous I/O of old (io_setup and friends). Requests are done by io_submit() itself, as Linux does where a file
+ * system cannot do better, and wait as finished events for io_getevents(). So nothing is ever in flight: io_cancel()
+ * finds nothing.
  *
- * A context belongs to an address space. Its number is the address of a page of zeroes in it: the C library looks there for a
- * ring it could read itself, and finds none. mm->aio, the list of contexts, and their places are under aio_lock.
+ * A context belongs to an address space. Its number is the address of a page of zeroes in it: the C library looks there
+ * for a ring it could read itself, and finds none. mm->aio, the list of contexts, and their places are under aio_lock.
  */
 #include <gk/eventfd.h>
 #include <gk/init.h>

@@ -2,14 +2,15 @@
 /*
  * epoll: a set of files, and a list of those that may be ready.
  *
- * An item hangs its hooks on its file's wait queues; a wake-up (ep_wake) puts the item on the ready list and wakes one waiter.
- * epoll_wait takes the ready list over as a whole, asks each file, reports, and puts level-triggered items back at the end. An
- * item is on at most one list (the ready list or the one being scanned), under ep->lock: an item still to be scanned need not be
- * queued again, one scanned already can be.
+ * An item hangs its hooks on its file's wait queues; a wake-up (ep_wake) puts the item on the ready list and wakes one
+ * waiter. epoll_wait takes the ready list over as a whole, asks each file, reports, and puts level-triggered items back
+ * at the end. An item is on at most one list (the ready list or the one being scanned), under ep->lock: an item still
+ * to be scanned need not be queued again, one scanned already can be.
  *
  * Life: an item is in its set's tree and in its file's list. It goes by EPOLL_CTL_DEL, with the set, or with the file
- * (epoll_release_file(), before the file's release op). All three happen under the set's mutex, and so do all calls of a file's
- * poll op from here: so the file and its queues are there while an item is. Never drop a file reference under that mutex.
+ * (epoll_release_file(), before the file's release op). All three happen under the set's mutex, and so do all calls of
+ * a file's poll op from here: so the file and its queues are there while an item is. Never drop a file reference under
+ * that mutex.
  *
  * Sets may watch sets, up to EP_MAX_NESTS deep, without cycles: such insertions are serialised by nest_mutex.
  * Order: nest_mutex > ep->mutex (outer set > inner set) > file->epoll_lock (inner file > outer file in depth_above());
@@ -368,7 +369,10 @@ static struct epitem *item_find(struct eventpoll *ep, struct file *f, int fd, st
 	return NULL;
 }
 
-/* nest_mutex held. Levels of sets below @ep (0: it watches none), or EP_MAX_NESTS + 1 if too deep or @target is among them. */
+/*
+ * nest_mutex held. Levels of sets below @ep (0: it watches none), or EP_MAX_NESTS + 1 if too deep or @target is among
+ * them.
+ */
 static int depth_below(struct eventpoll *ep, const struct eventpoll *target, int level)
 {
 	struct rb_node *n;

@@ -2,9 +2,10 @@
 /*
  * Watches on inodes, and the hooks by which the rest of fs/ says what happens.
  *
- * All watches hang in two lists, their instance's and their inode's (inode->watches is the first), and in the list of all, under
- * one lock: events on watched inodes are rare enough. The watches of an inode hold one reference to it together. When only
- * that one is left of an inode without links, the file is gone: inode_put() asks through fsnotify_inode_put().
+ * All watches hang in two lists, their instance's and their inode's (inode->watches is the first), and in the list of
+ * all, under one lock: events on watched inodes are rare enough. The watches of an inode hold one reference to it
+ * together. When only that one is left of an inode without links, the file is gone: inode_put() asks through
+ * fsnotify_inode_put().
  *
  * Order: notify_lock > instance->lock > its queue's lock. Inode references are dropped outside.
  */
@@ -27,7 +28,10 @@ static LIST_HEAD(all_watches); /* notify_lock */
 
 /* ---- what happens ---- */
 
-/* notify_lock held. Takes @w out of all lists; true if it was the last one of its inode (whose reference is now the caller's). */
+/*
+ * notify_lock held. Takes @w out of all lists; true if it was the last one of its inode (whose reference is now the
+ * caller's).
+ */
 static bool unlink_watch(struct watch *w)
 {
 	struct watch **p = (struct watch **)&w->inode->watches;
@@ -41,7 +45,10 @@ static bool unlink_watch(struct watch *w)
 	return !w->inode->watches;
 }
 
-/* notify_lock held. One event for one watch. True: it was a one-shot, and is unlinked and told about; *last as unlink_watch(). */
+/*
+ * notify_lock held. One event for one watch. True: it was a one-shot, and is unlinked and told about; *last as
+ * unlink_watch().
+ */
 static bool deliver(struct watch *w, u32 mask, u32 cookie, const char *name, bool *last)
 {
 	u32 hit = mask & w->mask & IN_ALL_EVENTS;
@@ -115,7 +122,10 @@ void fsnotify_dentry(struct dentry *d, u32 mask)
 	notify(i, mask, 0, NULL, false); /* the directory's watches hear of it first */
 }
 
-/* notify_lock held. Takes all watches off @i, telling them @mask and IN_IGNORED; the list is returned for watches_free(). */
+/*
+ * notify_lock held. Takes all watches off @i, telling them @mask and IN_IGNORED; the list is returned for
+ * watches_free().
+ */
 static struct watch *detach_all(struct inode *i, u32 mask)
 {
 	struct watch *w, *all = i->watches;

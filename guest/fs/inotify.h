@@ -38,8 +38,8 @@ struct inotify {
 void inotify_queue(struct inotify *in, s32 wd, u32 mask, u32 cookie, const char *name);
 
 /*
- * fsnotify.c: watches @i for @in, or changes the watch that there is. @arg: as inotify_add_watch() has it. The number of the watch,
- * -ENOMEM, -ENOSPC or -EEXIST. in->watch_mutex held.
+ * fsnotify.c: watches @i for @in, or changes the watch that there is. @arg: as inotify_add_watch() has it. The number
+ * of the watch, -ENOMEM, -ENOSPC or -EEXIST. in->watch_mutex held.
  */
 s32 watch_set(struct inotify *in, struct inode *i, u32 arg);
 /* Ends the watch @wd of @in and says so. 0 or -EINVAL. in->watch_mutex held. */

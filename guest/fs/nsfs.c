@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Namespaces as files. There is one of each kind and no more can be made, but programs look at them (/proc/PID/ns), compare
- * them, ask what kind they are, and enter those they are in already.
+ * Namespaces as files. There is one of each kind and no more can be made, but programs look at them (/proc/PID/ns),
+ * compare them, ask what kind they are, and enter those they are in already.
  */
 #include <gk/fork.h>
 #include <gk/init.h>

@@ -2,10 +2,10 @@
 /*
  * Pipes and FIFOs: a ring of pages behind one mutex.
  *
- * A write of at most PIPE_BUF bytes goes into one page (the last one if it fits behind what is there, else a new one), which
- * makes it atomic. Data is copied under the mutex, since the copies may fault; wake-ups come after the unlock, so that the
- * woken side does not run into the lock. Every write wakes whoever is queued: a sleeping reader is queued only while the pipe is
- * empty, so otherwise these are pollers, and edge-triggered ones want to hear of each write.
+ * A write of at most PIPE_BUF bytes goes into one page (the last one if it fits behind what is there, else a new one),
+ * which makes it atomic. Data is copied under the mutex, since the copies may fault; wake-ups come after the unlock, so
+ * that the woken side does not run into the lock. Every write wakes whoever is queued: a sleeping reader is queued only
+ * while the pipe is empty, so otherwise these are pollers, and edge-triggered ones want to hear of each write.
  *
  * The pipe belongs to its inode and lives as long as an open description does; inode_pipe_lock guards the link.
  * splice and tee are in fs/splice.c.
@@ -221,8 +221,8 @@ static ssize_t pipe_read(struct file *f, struct iov_iter *it, loff_t *pos)
 }
 
 /*
- * Lock held. The odd part of a write (all of it if shorter than a page) goes behind the newest data when it fits there whole.
- * Returns the bytes taken or -EFAULT.
+ * Lock held. The odd part of a write (all of it if shorter than a page) goes behind the newest data when it fits there
+ * whole. Returns the bytes taken or -EFAULT.
  */
 static ssize_t write_merge(struct pipe *p, struct iov_iter *it)
 {

@@ -2,9 +2,9 @@
 /*
  * poll, ppoll, select, pselect6: ask all files; if none is ready, sleep on all their wait queues; ask again.
  *
- * The first round over the files hangs an entry on each queue (poll_enqueue); later rounds only ask. A wake-up sets `triggered`
- * before it wakes, and the sleeper tests it after it has set its state, so none is lost. Entries hold a reference to their file,
- * because another thread may close the descriptor meanwhile.
+ * The first round over the files hangs an entry on each queue (poll_enqueue); later rounds only ask. A wake-up sets
+ * `triggered` before it wakes, and the sleeper tests it after it has set its state, so none is lost. Entries hold a
+ * reference to their file, because another thread may close the descriptor meanwhile.
  */
 #include <gk/fs.h>
 #include <gk/poll.h>

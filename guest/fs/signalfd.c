@@ -2,9 +2,9 @@
 /*
  * signalfd: reads the pending signals of whoever reads, those in the descriptor's mask.
  *
- * Pollers hang on the signal queue of the process that polls, not on the file. An epoll entry may outlive that process (the
- * descriptor may be shared with others), so the file keeps a reference to every process whose queue it gave out, and drops
- * those that nobody hangs on any more when a new one comes.
+ * Pollers hang on the signal queue of the process that polls, not on the file. An epoll entry may outlive that process
+ * (the descriptor may be shared with others), so the file keeps a reference to every process whose queue it gave out,
+ * and drops those that nobody hangs on any more when a new one comes.
  */
 #include <gk/fs.h>
 #include <gk/poll.h>

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * splice, tee, vmsplice. Between two pipes pages move or are shared; to and from other files the data is copied once, between the
- * file and the pipe's pages. vmsplice copies too.
+ * splice, tee, vmsplice. Between two pipes pages move or are shared; to and from other files the data is copied once,
+ * between the file and the pipe's pages. vmsplice copies too.
  *
- * The pipe's mutex is held across the file's read or write, as data taken from a stream must have its place in the pipe.
+ * The pipe's mutex is held across the file's read or write, as data taken from a stream must have its place in the
+ * pipe.
  */
 #include <gk/fs.h>
 #include <gk/pipe.h>
@@ -99,7 +100,10 @@ static ssize_t pipe_to_file(struct pipe *p, struct file *f, loff_t *pos, size_t 
 	return done ? done : n;
 }
 
-/* Sleeps until both sides can go on; then holds both locks. 0 and data and room are there (or @in is at its end), or -errno. */
+/*
+ * Sleeps until both sides can go on; then holds both locks. 0 and data and room are there (or @in is at its end), or
+ * -errno.
+ */
 static int lock_pipes(struct pipe *in, struct pipe *out, bool nonblock)
 {
 	struct pipe *a = in < out ? in : out, *b = in < out ? out : in;

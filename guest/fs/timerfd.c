@@ -2,11 +2,11 @@
 /*
  * timerfd: a timer whose expirations are read as a count.
  *
- * An interval timer fires once and stays quiet until somebody looks (read, gettime): only then the periods that went by are
- * counted and the timer is armed again. So an unread timer costs nothing.
+ * An interval timer fires once and stays quiet until somebody looks (read, gettime): only then the periods that went by
+ * are counted and the timer is armed again. So an unread timer costs nothing.
  *
- * All kernel timers run on the monotonic clock. Absolute deadlines on CLOCK_REALTIME remember the clock's own value and move
- * when the clock is set; the count of settings (clock_steps()) tells a reader that it was, even if nobody told us.
+ * All kernel timers run on the monotonic clock. Absolute deadlines on CLOCK_REALTIME remember the clock's own value and
+ * move when the clock is set; the count of settings (clock_steps()) tells a reader that it was, even if nobody told us.
  *
  * Order: op_lock > all_lock > lock. The timer function takes lock only; ktimer_cancel() is called without it.
  */

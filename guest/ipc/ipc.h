@@ -2,8 +2,8 @@
 /*
  * What the three kinds of System V objects share: numbers, keys, permissions (ipc/util.c).
  *
- * ids->mutex guards the table; an object found keeps a reference and is worked on under its own lock. A removed object is marked
- * and leaves the table; whoever still holds it sees obj->removed.
+ * ids->mutex guards the table; an object found keeps a reference and is worked on under its own lock. A removed object
+ * is marked and leaves the table; whoever still holds it sees obj->removed.
  */
 #ifndef GUEST_IPC_IPC_H
 #define GUEST_IPC_IPC_H
@@ -58,8 +58,8 @@ struct ipc_ids {
 
 void ipc_ids_init(struct ipc_ids *ids, u32 limit, void (*free)(struct ipc_obj *o));
 /*
- * The get call: finds the object with @key or makes one with @make(arg) (refs 1; owner and mode are set here), checks with
- * @check what is found (NULL: nothing). The id or -errno.
+ * The get call: finds the object with @key or makes one with @make(arg) (refs 1; owner and mode are set here), checks
+ * with @check what is found (NULL: nothing). The id or -errno.
  */
 long ipc_get(struct ipc_ids *ids, s32 key, u32 flags, struct ipc_obj *(*make)(void *arg),
 	     int (*check)(struct ipc_obj *o, void *arg), void *arg);

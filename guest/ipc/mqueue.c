@@ -2,8 +2,8 @@
 /*
  * POSIX message queues: files of a file system of their own ("mqueue"), which is there whether it is mounted or not.
  *
- * A queue hangs on its inode. Its messages are a list, highest priority first, oldest first within one. Names are dentries that
- * the file system pins; the list of queues (fs_lock) is what readdir shows.
+ * A queue hangs on its inode. Its messages are a list, highest priority first, oldest first within one. Names are
+ * dentries that the file system pins; the list of queues (fs_lock) is what readdir shows.
  *
  * Order: directory's inode lock > fs_lock; queue->lock > wait queues.
  */

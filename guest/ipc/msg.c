@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * System V message queues: lists of typed messages, bounded in bytes. A queue's state is under its spin lock; senders wait for
- * room and receivers for a message on two wait queues.
+ * System V message queues: lists of typed messages, bounded in bytes. A queue's state is under its spin lock; senders
+ * wait for room and receivers for a message on two wait queues.
  */
 #include "ipc/ipc.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What /proc says about System V IPC: the tables of /proc/sysvipc, and limits and next numbers in /proc/sys/kernel. Each kind
- * of object registers its own files here.
+ * What /proc says about System V IPC: the tables of /proc/sysvipc, and limits and next numbers in /proc/sys/kernel.
+ * Each kind of object registers its own files here.
  */
 #include "ipc/ipc.h"
 

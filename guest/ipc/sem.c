@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * System V semaphores. A set's operations are under its spin lock. A call that cannot be done at once leaves itself in the set's
- * list; who changes the set then does for the sleepers, first come first served, what has become possible, and wakes them with
- * the result: a sleeper never has to try again.
+ * System V semaphores. A set's operations are under its spin lock. A call that cannot be done at once leaves itself in
+ * the set's list; who changes the set then does for the sleepers, first come first served, what has become possible,
+ * and wakes them with the result: a sleeper never has to try again.
  *
- * SEM_UNDO adjustments hang on the process (struct sem_undo) and on the set; both lists are under undo_lock > set->lock.
+ * SEM_UNDO adjustments hang on the process (struct sem_undo) and on the set; both lists are under undo_lock >
+ * set->lock.
  */
 #include "ipc/ipc.h"
 
@@ -104,7 +105,10 @@ static void sem_free(struct ipc_obj *o)
 
 /* ---- operations: set->lock held ---- */
 
-/* Tries all of @ops: 0 done, 1 would block (*at: on which), -EAGAIN (IPC_NOWAIT), -ERANGE, -EFBIG never. All or nothing. */
+/*
+ * Tries all of @ops: 0 done, 1 would block (*at: on which), -EAGAIN (IPC_NOWAIT), -ERANGE, -EFBIG never. All or
+ * nothing.
+ */
 static int try_ops(struct sem_set *s, const struct sembuf *ops, u32 n, s32 pid, struct sem_undo *undo, u32 *at)
 {
 	u32 i;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * System V shared memory: a segment is a memory file, an attachment a mapping of it through a file of our own, so that we see
- * mappings come and go (nattch counts vmas, as on Linux). A segment that is to be removed keeps its number, without its key,
- * until the last one goes.
+ * System V shared memory: a segment is a memory file, an attachment a mapping of it through a file of our own, so that
+ * we see mappings come and go (nattch counts vmas, as on Linux). A segment that is to be removed keeps its number,
+ * without its key, until the last one goes.
  *
  * Locks: mmap_lock > shm_ids.mutex > seg->lock (counters).
  */

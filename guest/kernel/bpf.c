@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Classic BPF, the part that seccomp filters may use: 32-bit loads from the record, the scratch memory, arithmetic, forward
- * jumps. Jumps only go forward, so a run takes at most as many steps as there are instructions.
+ * Classic BPF, the part that seccomp filters may use: 32-bit loads from the record, the scratch memory, arithmetic,
+ * forward jumps. Jumps only go forward, so a run takes at most as many steps as there are instructions.
  */
 #include "bpf.h"
 

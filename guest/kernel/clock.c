@@ -2,8 +2,8 @@
 /*
  * Clocks: the time stamp counter, scaled by the clock page that the VMM keeps (abi/boot.h, struct um_clock).
  *
- * Readers take no lock: the page carries a sequence number. The VMM slews the scale so that the monotonic clocks never go
- * back; settings of CLOCK_REALTIME show in `steps`.
+ * Readers take no lock: the page carries a sequence number. The VMM slews the scale so that the monotonic clocks never
+ * go back; settings of CLOCK_REALTIME show in `steps`.
  */
 #include <abi/boot.h>
 #include <gk/atomic.h>

@@ -8,7 +8,8 @@
 #include <gk/time.h>
 
 /*
- * How often a deadline on CLOCK_REALTIME is looked at again: somebody may set that clock on the host, and nobody tells us.
+ * How often a deadline on CLOCK_REALTIME is looked at again: somebody may set that clock on the host, and nobody tells
+ * us.
  */
 #define REALTIME_RECHECK_NS (5 * NSEC_PER_SEC)
 
@@ -32,8 +33,8 @@ u64 cpu_clock_read_locked(const struct cpu_clock *c, struct process *p);
 bool wall_clock_read(s32 clock, u64 *ns);
 
 /*
- * Interval timers and the limit on CPU time. CPU time is looked at by a sampler: a kernel timer set for the earliest moment
- * at which something can be due if all threads run without a break.
+ * Interval timers and the limit on CPU time. CPU time is looked at by a sampler: a kernel timer set for the earliest
+ * moment at which something can be due if all threads run without a break.
  */
 struct cpu_itimer {
 	u64 expiry, interval; /* CPU time, ns; expiry 0: off */
@@ -62,8 +63,8 @@ struct itimers *itimers_get(struct process *p); /* NULL: no memory */
 void cputime_sampler_start(struct process *p);
 
 /*
- * itimer.c; siglock held: the thread that a signal for CPU time goes to, if it takes it. That is one that is running: a profiler
- * wants to know where, and the others may not run for long. NULL: all are about to exit.
+ * itimer.c; siglock held: the thread that a signal for CPU time goes to, if it takes it. That is one that is running: a
+ * profiler wants to know where, and the others may not run for long. NULL: all are about to exit.
  */
 struct task *busy_thread(struct process *p);
 /* posix_timer.c; siglock held: sends what is due by CPU time; ns of CPU time until the next is, or KTIME_NEVER. */

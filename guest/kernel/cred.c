@@ -2,8 +2,8 @@
 /*
  * Credentials: objects, commit, groups, per-user counts, and the questions the kernel asks (capable(), in_group()).
  *
- * A published struct cred never changes. current replaces its own under task_lock and siglock; others read t->cred under
- * either, current without. The calls that change them are in cred_syscalls.c and caps.c.
+ * A published struct cred never changes. current replaces its own under task_lock and siglock; others read t->cred
+ * under either, current without. The calls that change them are in cred_syscalls.c and caps.c.
  */
 #include <gk/cred.h>
 #include <gk/errno.h>
@@ -203,7 +203,10 @@ struct cred *task_cred_get(struct task *t)
 	return c;
 }
 
-/* A program that could not be spied on before must not become so by giving up rights, nor one that has just gained some. */
+/*
+ * A program that could not be spied on before must not become so by giving up rights, nor one that has just gained
+ * some.
+ */
 static bool dumpable_changes(const struct cred *old, const struct cred *new)
 {
 	return old->euid != new->euid || old->egid != new->egid || old->fsuid != new->fsuid ||

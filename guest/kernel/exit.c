@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The end of threads and processes. A thread gives its parts back one by one, then leaves its process under task_lock; with the
- * last thread the process becomes a zombie: its children get a new parent, its own parent is told. Who waits (wait.c) or nobody
- * (SIGCHLD ignored) unlinks it.
+ * The end of threads and processes. A thread gives its parts back one by one, then leaves its process under task_lock;
+ * with the last thread the process becomes a zombie: its children get a new parent, its own parent is told. Who waits
+ * (wait.c) or nobody (SIGCHLD ignored) unlinks it.
  *
  * The first program is the container: when it ends, all others are killed, then the VMM is told.
  */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The first program: process 1, the container. It starts as a kernel task that mounts what the configuration says, takes on the
- * configured identity, opens its standard descriptors and executes the program. What goes wrong is said on its stderr, as a
- * shell would: exit status 127 when the program is not found, 126 when it cannot be executed, 125 when the sandbox is not what
- * was asked for.
+ * The first program: process 1, the container. It starts as a kernel task that mounts what the configuration says,
+ * takes on the configured identity, opens its standard descriptors and executes the program. What goes wrong is said on
+ * its stderr, as a shell would: exit status 127 when the program is not found, 126 when it cannot be executed, 125 when
+ * the sandbox is not what was asked for.
  */
 #include <gk/acct.h>
 #include <gk/cred.h>
@@ -221,7 +221,9 @@ static const char *search_path(const char **env)
 	return DEFAULT_PATH;
 }
 
-/* Tries the directories of PATH as a shell does: the first that works; a file that may not be executed is remembered. */
+/*
+ * Tries the directories of PATH as a shell does: the first that works; a file that may not be executed is remembered.
+ */
 static int exec_in_path(const char *name, const char **argv, const char **env)
 {
 	const char *dir = search_path(env), *end;

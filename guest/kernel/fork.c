@@ -2,9 +2,10 @@
 /*
  * New tasks: clone and its relatives, kernel tasks, idle tasks, and the end of their memory.
  *
- * copy_task() first gets everything that can fail, undoing it in reverse; publish() then makes the child visible under task_lock
- * and cannot fail halfway. References: one for being alive (dropped when it has left its vCPU for good), the process holds one
- * on its leader. Namespaces are not offered: their flags are -EPERM, as for a program without privileges.
+ * copy_task() first gets everything that can fail, undoing it in reverse; publish() then makes the child visible under
+ * task_lock and cannot fail halfway. References: one for being alive (dropped when it has left its vCPU for good), the
+ * process holds one on its leader. Namespaces are not offered: their flags are -EPERM, as for a program without
+ * privileges.
  */
 #include <gk/acct.h>
 #include <gk/errno.h>
@@ -475,7 +476,10 @@ static void link_process(struct task *t, const struct kernel_clone_args *a)
 	process_get(p); /* the family's reference, dropped when it is reaped */
 }
 
-/* Makes the child visible. -ERESTARTNOINTR: current is being signalled or killed; signals before the fork go to it alone. */
+/*
+ * Makes the child visible. -ERESTARTNOINTR: current is being signalled or killed; signals before the fork go to it
+ * alone.
+ */
 static int publish(struct task *t, const struct kernel_clone_args *a)
 {
 	struct process *from = current->process;

@@ -124,7 +124,10 @@ static void requeue_one(struct futex_q *q, struct futex_bucket *from, struct fut
 		futex_link(q, to);
 		smp_store_release(&q->bucket, to);
 	}
-	/* @key and the waiter's old one differ at most in which inode they hold; each keeps its reference alive elsewhere. */
+	/*
+	 * @key and the waiter's old one differ at most in which inode they hold; each keeps its reference alive
+	 * elsewhere.
+	 */
 	futex_key_copy(&q->key, key);
 }
 
@@ -246,7 +249,9 @@ static int op_compare(u32 encoded, u32 old, u32 cmp)
 	}
 }
 
-/* Under locks: the operation on the program's word; *old is what was there. -EFAULT: not present or not writable now. */
+/*
+ * Under locks: the operation on the program's word; *old is what was there. -EFAULT: not present or not writable now.
+ */
 static int op_user(u64 uaddr, u32 encoded, u32 arg, u32 *old)
 {
 	u32 expected, seen;

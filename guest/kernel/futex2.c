@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The newer futex calls: futex_waitv (any of several), futex_wake, futex_wait, futex_requeue. 32-bit words only, as Linux.
+ * The newer futex calls: futex_waitv (any of several), futex_wake, futex_wait, futex_requeue. 32-bit words only, as
+ * Linux.
  */
 #include <gk/errno.h>
 #include <gk/signal.h>
@@ -68,8 +69,8 @@ static int unqueue_all(struct futex_q *qs, u32 n)
 }
 
 /*
- * Queues on all words. 0: all queued. > 0: 1 + the index of one that was woken meanwhile. Else nothing is queued: -EAGAIN
- * a word differs, or *fault is set and the word there was not present.
+ * Queues on all words. 0: all queued. > 0: 1 + the index of one that was woken meanwhile. Else nothing is queued:
+ * -EAGAIN a word differs, or *fault is set and the word there was not present.
  */
 static int queue_all(const struct futex_waitv *wv, struct futex_q *qs, u32 n, u64 *fault)
 {

@@ -2,10 +2,11 @@
 /*
  * Futexes, the common part: keys, hash buckets, queueing and sleeping.
  *
- * A waiter raises bucket->waiters, locks, reads its word, queues itself and sleeps; a waker has changed the word before it
- * looks at bucket->waiters. Either the waiter sees the new word or the waker sees the waiter. A woken futex_q is marked by
- * bucket = NULL as the last thing done to it: it lies on the waiter's stack. Locks: buckets by address; inside them pi_lock,
- * pid_lock and run queues. A program's memory is touched under a bucket lock only by accesses that do not fault in.
+ * A waiter raises bucket->waiters, locks, reads its word, queues itself and sleeps; a waker has changed the word before
+ * it looks at bucket->waiters. Either the waiter sees the new word or the waker sees the waiter. A woken futex_q is
+ * marked by bucket = NULL as the last thing done to it: it lies on the waiter's stack. Locks: buckets by address;
+ * inside them pi_lock, pid_lock and run queues. A program's memory is touched under a bucket lock only by accesses that
+ * do not fault in.
  */
 #include <abi/boot.h>
 #include <gk/errno.h>

@@ -16,8 +16,8 @@ struct task;
 #define FUTEX_BITSET_ANY 0xffffffffu
 
 /*
- * The identity of a futex word: for memory that only one address space has, @mm and the address; for shared file mappings
- * (which shared anonymous memory is, too) the inode, of which the key holds a reference, and the offset in it.
+ * The identity of a futex word: for memory that only one address space has, @mm and the address; for shared file
+ * mappings (which shared anonymous memory is, too) the inode, of which the key holds a reference, and the offset in it.
  */
 struct futex_key {
 	struct mm *mm;
@@ -78,7 +78,10 @@ bool futex_woken(const struct futex_q *q);
 /* Bucket locked: @q is woken; it may be gone as soon as this returns. Its key is put by the waiter. */
 void futex_mark_woken(struct futex_q *q, struct futex_wakes *w);
 void futex_wakes_flush(struct futex_wakes *w);
-/* A failed user access under a lock, which has been dropped: makes the page present. 0: try again; -EFAULT, -EINTR (dying). */
+/*
+ * A failed user access under a lock, which has been dropped: makes the page present. 0: try again; -EFAULT, -EINTR
+ * (dying).
+ */
 int futex_fault(u64 uaddr, bool write);
 /* Sleeps until @q is woken: 0; -ETIMEDOUT; -ERESTARTSYS. @q is out of its queue and the key put. */
 int futex_sleep(struct futex_q *q, ktime_t deadline);

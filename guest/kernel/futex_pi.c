@@ -2,11 +2,12 @@
 /*
  * PI futexes: locks whose word holds the owner's tid, so that the kernel can hand them over.
  *
- * While somebody waits there is one struct pi_state for the lock, found through the waiters in the bucket and in its owner's
- * list (task->pi_owned). FUTEX_UNLOCK_PI gives the lock to the first waiter and writes the word for it. When an owner dies
- * the first waiter becomes the owner (handed) and writes the word itself, with FUTEX_OWNER_DIED: the dead one's address
- * space may be another. Until then it stays queued, so that nobody takes the old tid in the word for the truth.
- * There is no priority to inherit: the scheduler is fair. Locks: bucket, then pi_lock (all lists of owners), a leaf.
+ * While somebody waits there is one struct pi_state for the lock, found through the waiters in the bucket and in its
+ * owner's list (task->pi_owned). FUTEX_UNLOCK_PI gives the lock to the first waiter and writes the word for it. When an
+ * owner dies the first waiter becomes the owner (handed) and writes the word itself, with FUTEX_OWNER_DIED: the dead
+ * one's address space may be another. Until then it stays queued, so that nobody takes the old tid in the word for the
+ * truth. There is no priority to inherit: the scheduler is fair. Locks: bucket, then pi_lock (all lists of owners), a
+ * leaf.
  */
 #include <gk/errno.h>
 #include <gk/signal.h>
@@ -87,7 +88,10 @@ static bool more_waiters(struct futex_q *q, struct futex_bucket *b)
 	return false;
 }
 
-/* Bucket locked: binds the lock to the task its word names. -ESRCH: there is none; -EAGAIN: it is just dying, look again. */
+/*
+ * Bucket locked: binds the lock to the task its word names. -ESRCH: there is none; -EAGAIN: it is just dying, look
+ * again.
+ */
 static int attach_owner(u64 uaddr, u32 val, struct pi_state *pi)
 {
 	struct task *owner = find_get_task((s32)(val & FUTEX_TID_MASK));
@@ -115,8 +119,8 @@ static int attach_owner(u64 uaddr, u32 val, struct pi_state *pi)
 /* ---- lock ---- */
 
 /*
- * One try under the bucket lock. 0: locked. 1: queued (q->pi set). -EFAULT: the page is not there. -EAGAIN: the owner is
- * dying. Else the answer. @fresh is used up when q->pi == fresh.
+ * One try under the bucket lock. 0: locked. 1: queued (q->pi set). -EFAULT: the page is not there. -EAGAIN: the owner
+ * is dying. Else the answer. @fresh is used up when q->pi == fresh.
  */
 static int lock_or_queue(u64 uaddr, struct futex_bucket *b, struct futex_q *q, struct pi_state *fresh, bool try)
 {

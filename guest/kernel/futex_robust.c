@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a thread leaves behind: its robust list (locks it held, linked in the program's memory), its PI locks, and the word
- * that pthread_join() waits for. The list is the program's: every step is checked and their number bounded.
+ * What a thread leaves behind: its robust list (locks it held, linked in the program's memory), its PI locks, and the
+ * word that pthread_join() waits for. The list is the program's: every step is checked and their number bounded.
  */
 #include <gk/cred.h>
 #include <gk/errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Start-up, as two lists. Each step may use those above it. gk_init() runs as what becomes the idle task and so cannot sleep;
- * init_devices() is the first task's beginning and can.
+ * Start-up, as two lists. Each step may use those above it. gk_init() runs as what becomes the idle task and so cannot
+ * sleep; init_devices() is the first task's beginning and can.
  */
 #include <gk/direct.h>
 #include <gk/errno.h>

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Interval timers (setitimer, alarm), and the sampler of CPU time behind ITIMER_VIRTUAL, ITIMER_PROF, RLIMIT_CPU and POSIX
- * timers on CPU clocks.
+ * Interval timers (setitimer, alarm), and the sampler of CPU time behind ITIMER_VIRTUAL, ITIMER_PROF, RLIMIT_CPU and
+ * POSIX timers on CPU clocks.
  *
- * Without a tick nothing counts a process's time while it runs. The sampler is a kernel timer set for the earliest moment
- * at which anything can be due, that is if all threads run all the time; it adds up and sets itself again. Its period has a
- * floor, so a process that sleeps costs a few looks a second at most while it has such a timer.
- * Lock: siglock; the timers' funcs take it and look at what they find, so nothing needs to wait for them except the end.
+ * Without a tick nothing counts a process's time while it runs. The sampler is a kernel timer set for the earliest
+ * moment at which anything can be due, that is if all threads run all the time; it adds up and sets itself again. Its
+ * period has a floor, so a process that sleeps costs a few looks a second at most while it has such a timer.
+ * Lock: siglock; the timers' funcs take it and look at what they find, so nothing needs to wait for them except the
+ * end.
  */
 #include <gk/errno.h>
 #include <gk/slab.h>

@@ -2,9 +2,9 @@
 /*
  * Stopping and continuing processes, and what parents are told about their children.
  *
- * A stop signal marks all threads (JOBCTL_STOP_PENDING); the last one to stop makes the process "stopped" (group_stop_sig)
- * and tells the parent. SIGCONT takes all of that back and wakes them; a woken thread tells the parent, since the sender may
- * hold locks. Locks: task_lock for the family and process groups, outside siglock.
+ * A stop signal marks all threads (JOBCTL_STOP_PENDING); the last one to stop makes the process "stopped"
+ * (group_stop_sig) and tells the parent. SIGCONT takes all of that back and wakes them; a woken thread tells the
+ * parent, since the sender may hold locks. Locks: task_lock for the family and process groups, outside siglock.
  */
 #include <gk/cred.h>
 #include <gk/ptrace.h>

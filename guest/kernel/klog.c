@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The kernel's messages as programs see them, for dmesg: a ring of text in the form of syslog(2), next to the VMM's log, which
- * gets them as well (printk.c). A message that comes while another one is being written or read is left out, since messages
- * may come from anywhere.
+ * The kernel's messages as programs see them, for dmesg: a ring of text in the form of syslog(2), next to the VMM's
+ * log, which gets them as well (printk.c). A message that comes while another one is being written or read is left out,
+ * since messages may come from anywhere.
  */
 #include <gk/cred.h>
 #include <gk/errno.h>

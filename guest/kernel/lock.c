@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Locks. Spin locks sleep in the hypervisor after about a microsecond, since the holder's vCPU may be off its host CPU. Mutexes
- * and read-write semaphores hand the lock over to the first waiter: fair, and no thundering herd.
+ * Locks. Spin locks sleep in the hypervisor after about a microsecond, since the holder's vCPU may be off its host CPU.
+ * Mutexes and read-write semaphores hand the lock over to the first waiter: fair, and no thundering herd.
  *
  * A waiter lives on the sleeper's stack; `granted` is set by the one who hands over, under the lock's own spin lock.
  */
@@ -38,7 +38,10 @@ struct lock_waiter {
 	bool granted;
 };
 
-/* Lock held. Sleeps until granted or, if @state is INTERRUPTIBLE, until a signal comes: then -EINTR, and the waiter is gone. */
+/*
+ * Lock held. Sleeps until granted or, if @state is INTERRUPTIBLE, until a signal comes: then -EINTR, and the waiter is
+ * gone.
+ */
 static int wait_for_grant(spinlock_t *lock, struct list_head *waiters, struct lock_waiter *w, u32 state)
 {
 	int err = 0;
@@ -66,7 +69,10 @@ static void grant(struct lock_waiter *w)
 	struct task *t = w->task;
 
 	list_del(&w->link);
-	/* The waiter's stack frame may be gone once it sees this: the lock is held, so it cannot look before we are done. */
+	/*
+	 * The waiter's stack frame may be gone once it sees this: the lock is held, so it cannot look before we are
+	 * done.
+	 */
 	w->granted = true;
 	try_wake_up(t, TASK_INTERRUPTIBLE | TASK_UNINTERRUPTIBLE);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * membarrier(2): a full barrier on every vCPU that runs one of a set of tasks. Each such vCPU is kicked out of user mode and
- * clears its barrier_wanted in handle_pending(); the caller waits for all. While waiting it serves its own, so that two callers
- * cannot wait for each other for ever.
+ * membarrier(2): a full barrier on every vCPU that runs one of a set of tasks. Each such vCPU is kicked out of user
+ * mode and clears its barrier_wanted in handle_pending(); the caller waits for all. While waiting it serves its own, so
+ * that two callers cannot wait for each other for ever.
  */
 #include <gk/errno.h>
 #include <gk/hypercall.h>

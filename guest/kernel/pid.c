@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Numbers of threads, processes, groups and sessions. One struct pid per number in use; it stays in the tree while it names
- * anything, and in memory while anyone has a reference (pidfds outlive what they name).
+ * Numbers of threads, processes, groups and sessions. One struct pid per number in use; it stays in the tree while it
+ * names anything, and in memory while anyone has a reference (pidfds outlive what they name).
  *
- * Locks: task_lock protects what a number names, as a whole; pid_lock, inside it, the tree and the two pointers, so that lookups
- * need only pid_lock.
+ * Locks: task_lock protects what a number names, as a whole; pid_lock, inside it, the tree and the two pointers, so
+ * that lookups need only pid_lock.
  */
 #include <gk/errno.h>
 #include <gk/init.h>

@@ -2,11 +2,11 @@
 /*
  * POSIX timers: timer_create and friends.
  *
- * Each timer owns one queue entry, so that its signal can always be sent, and is pending at most once: expirations meanwhile
- * are its overrun. A periodic timer whose signal is pending is not armed; it is again when the signal is taken
- * (posix_timer_dequeued()). Timers on CPU clocks are checked by the sampler in itimer.c.
- * Lock: siglock of the process, also in the kernel timer's func. A deleted timer is first taken out of the table (dead) and
- * freed when its func is known not to run.
+ * Each timer owns one queue entry, so that its signal can always be sent, and is pending at most once: expirations
+ * meanwhile are its overrun. A periodic timer whose signal is pending is not armed; it is again when the signal is
+ * taken (posix_timer_dequeued()). Timers on CPU clocks are checked by the sampler in itimer.c.
+ * Lock: siglock of the process, also in the kernel timer's func. A deleted timer is first taken out of the table (dead)
+ * and freed when its func is known not to run.
  */
 #include <gk/cred.h>
 #include <gk/errno.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* prctl: the many small attributes of threads and processes. Capability sets are in prctl_caps(), seccomp in seccomp.c. */
+/*
+ * prctl: the many small attributes of threads and processes. Capability sets are in prctl_caps(), seccomp in seccomp.c.
+ */
 #include <gk/cred.h>
 #include <gk/errno.h>
 #include <gk/mm.h>

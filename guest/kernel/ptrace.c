@@ -2,8 +2,8 @@
 /*
  * ptrace(2): the tracer's requests. Tracing belongs to processes here: any thread of the tracing process may make them.
  *
- * Nearly all requests need the tracee stopped; then it is off its CPU, and its registers and memory are the tracer's until
- * it lets it go or somebody kills it. The tracee's side is in ptrace_stop.c, registers in ptrace_regs.c.
+ * Nearly all requests need the tracee stopped; then it is off its CPU, and its registers and memory are the tracer's
+ * until it lets it go or somebody kills it. The tracee's side is in ptrace_stop.c, registers in ptrace_regs.c.
  */
 #include <gk/cred.h>
 #include <gk/direct.h>

@@ -14,8 +14,8 @@ enum ptrace_mode { PTRACE_RUN, PTRACE_RUN_SYSCALL, PTRACE_RUN_SYSEMU };
 enum ptrace_syscall_stop { SYSCALL_STOP_NONE, SYSCALL_STOP_ENTRY, SYSCALL_STOP_EXIT, SYSCALL_STOP_SECCOMP };
 
 /*
- * One per tracee. In the tracer's list (process->ptraced) until it is detached or its end has been reported. task->ptrace
- * points here while the tracee lives; that changes under task_lock and the tracee's siglock.
+ * One per tracee. In the tracer's list (process->ptraced) until it is detached or its end has been reported.
+ * task->ptrace points here while the tracee lives; that changes under task_lock and the tracee's siglock.
  */
 struct ptrace_state {
 	struct ptrace_state *next; /* task_lock */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A stopped tracee's registers: general, floating point, and the pretended struct user of PEEKUSER. Registers are in the
- * frame on its kernel stack, FP state in task->fpstate; whatever a tracer writes is made harmless before it is loaded.
+ * A stopped tracee's registers: general, floating point, and the pretended struct user of PEEKUSER. Registers are in
+ * the frame on its kernel stack, FP state in task->fpstate; whatever a tracer writes is made harmless before it is
+ * loaded.
  */
 #include <gk/errno.h>
 #include <gk/fpu.h>
@@ -81,8 +82,8 @@ long ptrace_set_regs(struct task *t, u64 uaddr)
 }
 
 /*
- * A copy of @t's FP state in which every component can be read: the processor does not write those that are in their initial
- * state, but only says so in the header. To be kfree'd, or NULL.
+ * A copy of @t's FP state in which every component can be read: the processor does not write those that are in their
+ * initial state, but only says so in the header. To be kfree'd, or NULL.
  */
 static u8 *fp_image(struct task *t)
 {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The tracee's side of ptrace: stopping for the tracer at system calls, signals and events, and what tracers' and tracees'
- * ends mean for each other. The requests are in ptrace.c.
+ * The tracee's side of ptrace: stopping for the tracer at system calls, signals and events, and what tracers' and
+ * tracees' ends mean for each other. The requests are in ptrace.c.
  *
  * A stop: under siglock the tracee fills in its ptrace_state and becomes TASK_TRACED, tells the tracer (task_lock, no
- * siglock), and sleeps until stopped is false, it is detached (no ptrace_state), or killed. Locks: task_lock, then siglock.
+ * siglock), and sleeps until stopped is false, it is detached (no ptrace_state), or killed. Locks: task_lock, then
+ * siglock.
  */
 #include <gk/errno.h>
 #include <gk/fork.h>
@@ -55,8 +56,8 @@ static bool must_stay(const struct task *t)
 }
 
 /*
- * siglock held, dropped and taken again. Stops current with @code; @info (or NULL) may be changed by the tracer. The signal
- * the tracer lets it go with, or 0.
+ * siglock held, dropped and taken again. Stops current with @code; @info (or NULL) may be changed by the tracer. The
+ * signal the tracer lets it go with, or 0.
  */
 static int stop(u32 code, s32 why, struct siginfo *info)
 {

@@ -2,8 +2,8 @@
 /*
  * Radix trees with 64 ways a level and one tag bit an entry.
  *
- * A tree of height h holds indices below 64^h; it grows at the top and forgets nodes when they become empty. A set tag bit
- * in an inner node says that some entry below has its tag set, so looking for tagged entries skips everything else.
+ * A tree of height h holds indices below 64^h; it grows at the top and forgets nodes when they become empty. A set tag
+ * bit in an inner node says that some entry below has its tag set, so looking for tagged entries skips everything else.
  */
 #include <gk/errno.h>
 #include <gk/radix.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Random numbers: ChaCha20 with fast key erasure. Every request takes a key for itself out of the vCPU's generator, which
- * replaces its own key in the same step: what was given out cannot be computed from what is in memory later.
+ * Random numbers: ChaCha20 with fast key erasure. Every request takes a key for itself out of the vCPU's generator,
+ * which replaces its own key in the same step: what was given out cannot be computed from what is in memory later.
  *
  * The first key comes from the seed in the boot block, which the VMM draws from the host; each vCPU gets one of its own
  * from there. The time stamp counter goes into the nonce, so that two copies of one state part ways.

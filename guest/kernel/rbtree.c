@@ -3,8 +3,9 @@
  * Red-black trees (Cormen et al., "Introduction to Algorithms", Red-Black Trees), with parent pointers and an optional
  * value per subtree.
  *
- * Bit 0 of parent_color is the colour: 0 red, 1 black; a missing node is black. The update function may be NULL. When a rotation
- * happens, values above it stay right, since the set of nodes below them is the same; only the two rotated nodes are redone.
+ * Bit 0 of parent_color is the colour: 0 red, 1 black; a missing node is black. The update function may be NULL. When a
+ * rotation happens, values above it stay right, since the set of nodes below them is the same; only the two rotated
+ * nodes are redone.
  */
 #include <gk/rbtree.h>
 
@@ -175,7 +176,10 @@ void rb_erase_augmented(struct rb_node *n, struct rb_root *root, rb_update_t upd
 	bool black;
 
 	if (n->left && n->right) {
-		/* The next node takes the place and the colour of @n; what is missing then is the next node's own place. */
+		/*
+		 * The next node takes the place and the colour of @n; what is missing then is the next node's own
+		 * place.
+		 */
 		struct rb_node *next = n->right;
 
 		while (next->left)

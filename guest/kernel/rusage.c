@@ -2,8 +2,8 @@
 /*
  * CPU time and resource usage: of threads, of processes, of dead children (gk/acct.h says how time is split).
  *
- * A thread's figures are in task->acct until it leaves its process, then in process->acct_dead; those of a reaped child are
- * in its parent's acct_children. Reported user time never goes back: what was reported is kept in acct.utime_ns.
+ * A thread's figures are in task->acct until it leaves its process, then in process->acct_dead; those of a reaped child
+ * are in its parent's acct_children. Reported user time never goes back: what was reported is kept in acct.utime_ns.
  */
 #include <gk/acct.h>
 #include <gk/errno.h>

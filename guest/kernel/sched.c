@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The scheduler: one queue per vCPU, sorted by virtual run time (nice weights as Linux has them), real-time policies before all.
+ * The scheduler: one queue per vCPU, sorted by virtual run time (nice weights as Linux has them), real-time policies
+ * before all.
  *
  * A task on a queue or running has on_rq set; the running one is not in the list. Sleeping: the task sets its state,
  * tests its condition, calls schedule(), which takes it off under rq_lock. Waking: try_wake_up() under the rq_lock of
@@ -538,8 +539,8 @@ void schedule(void)
 }
 
 /*
- * The next one in line gets a turn, unless current has had so much less that it would come back at once: who yields in a loop
- * still gets its share.
+ * The next one in line gets a turn, unless current has had so much less that it would come back at once: who yields in
+ * a loop still gets its share.
  */
 void sched_yield_cpu(void)
 {
@@ -557,8 +558,8 @@ void sched_yield_cpu(void)
 }
 
 /*
- * Long work in the kernel has no other way to give way: the timers of those who wait are armed here, too, since nobody may have
- * left the kernel after they were started.
+ * Long work in the kernel has no other way to give way: the timers of those who wait are armed here, too, since nobody
+ * may have left the kernel after they were started.
  */
 void cond_resched(void)
 {
@@ -654,13 +655,18 @@ void sched_cpu_init(struct cpu *c, struct task *idle)
 	ktimer_init(&slice_timers[c->id], slice_expired);
 }
 
-/* Nothing to run: sleep until something is pending. Claimed (idle_mask bit gone) means: somebody has queued something. */
+/*
+ * Nothing to run: sleep until something is pending. Claimed (idle_mask bit gone) means: somebody has queued something.
+ */
 static void idle_halt(struct cpu *c)
 {
 	u64 bit = 1ull << c->id;
 
 	atomic_or(&idle_mask, bit);
-	/* A dead address space must not be kept by an idle vCPU: its host memory is given back only when nobody has it loaded. */
+	/*
+	 * A dead address space must not be kept by an idle vCPU: its host memory is given back only when nobody has it
+	 * loaded.
+	 */
 	if (c->active_mm && refcount_read(&c->active_mm->users) == 0)
 		load_mm(NULL);
 	timers_arm();

@@ -2,8 +2,8 @@
 /*
  * System calls about scheduling: policies and priorities, affinity, getcpu. nice values are in kernel/nice.c.
  *
- * Deadline scheduling is not offered. A real-time policy puts a task before all others on its vCPU; that the vCPU itself is
- * shared with the host's other work, no guest can change.
+ * Deadline scheduling is not offered. A real-time policy puts a task before all others on its vCPU; that the vCPU
+ * itself is shared with the host's other work, no guest can change.
  */
 #include <gk/cred.h>
 #include <gk/errno.h>

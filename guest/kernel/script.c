@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* "#!" files: the interpreter named in the first line runs instead, with the line's argument and the file's name in front. */
+/*
+ * "#!" files: the interpreter named in the first line runs instead, with the line's argument and the file's name in
+ * front.
+ */
 #include <gk/errno.h>
 #include <gk/exec.h>
 #include <gk/slab.h>
@@ -11,8 +14,8 @@ static bool is_blank(char c)
 }
 
 /*
- * Splits the line at @line (NUL-terminated, without #!) in place: the interpreter's name, and all that follows as one argument
- * (NULL: none). NULL: there is no name.
+ * Splits the line at @line (NUL-terminated, without #!) in place: the interpreter's name, and all that follows as one
+ * argument (NULL: none). NULL: there is no name.
  */
 static char *parse_line(char *line, char **arg)
 {

@@ -3,8 +3,9 @@
  * seccomp: strict mode and filters (classic BPF, bpf.c).
  *
  * Filters form a chain that children share: a struct seccomp_filter never changes, a new one points to the ones before.
- * All of a chain are run; the strictest answer counts. A task's chain is replaced under siglock (by itself, or by a sibling
- * with TSYNC) and only gets longer, so the task itself reads it without: it holds what it sees through its own reference.
+ * All of a chain are run; the strictest answer counts. A task's chain is replaced under siglock (by itself, or by a
+ * sibling with TSYNC) and only gets longer, so the task itself reads it without: it holds what it sees through its own
+ * reference.
  */
 #include <gk/cred.h>
 #include <gk/errno.h>
@@ -254,8 +255,8 @@ static struct task *tsync_obstacle(struct process *p)
 }
 
 /*
- * A chain that a sibling just runs must not be freed under it: what it gives up is an ancestor of what it gets, which holds
- * a reference to it.
+ * A chain that a sibling just runs must not be freed under it: what it gives up is an ancestor of what it gets, which
+ * holds a reference to it.
  */
 static void tsync(struct process *p)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sessions and process groups: setsid, setpgid and the calls that read them. A process holds a reference to the struct pid
- * of its group and of its session; memberships change under task_lock. Stops and signals of groups are in jobctl.c.
+ * Sessions and process groups: setsid, setpgid and the calls that read them. A process holds a reference to the struct
+ * pid of its group and of its session; memberships change under task_lock. Stops and signals of groups are in jobctl.c.
  */
 #include <gk/errno.h>
 #include <gk/syscall.h>

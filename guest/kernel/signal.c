@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Taking signals on the way to user mode: default actions, handlers, restarted system calls; signal masks; handler tables.
+ * Taking signals on the way to user mode: default actions, handlers, restarted system calls; signal masks; handler
+ * tables.
  *
  * do_signal() is called by the exit path while there is work. Frames on the program's stack are made by
  * arch/x86_64/sigframe.c. Sending is in signal_send.c, stopping in jobctl.c, the system calls in signal_syscalls.c.

@@ -2,9 +2,9 @@
 /*
  * Sending signals: who ignores what, which thread is woken, and signals that kill.
  *
- * A signal that is fatal by default marks the whole process (group_exit) at once and gives SIGKILL to every thread, so that
- * no thread runs on. Lock: siglock of the receiver; sighand->lock inside it where an action is changed. Handlers are read
- * without sighand->lock here: one word, and a race with sigaction() has no right outcome.
+ * A signal that is fatal by default marks the whole process (group_exit) at once and gives SIGKILL to every thread, so
+ * that no thread runs on. Lock: siglock of the receiver; sighand->lock inside it where an action is changed. Handlers
+ * are read without sighand->lock here: one word, and a race with sigaction() has no right outcome.
  */
 #include <gk/cred.h>
 #include <gk/errno.h>
@@ -155,7 +155,9 @@ int send_signal_locked(int sig, const struct siginfo *info, struct task *t, bool
 	if (force && is_unkillable(p))
 		p->sig_forced |= sigbit(sig);
 	if (sig != SIGKILL) {
-		/* A standard signal from the kernel or kill() gets its entry above the limit: one per number at most. */
+		/*
+		 * A standard signal from the kernel or kill() gets its entry above the limit: one per number at most.
+		 */
 		q = sigqueue_alloc(t, sig < SIGRTMIN && (!info || info->si_code >= 0));
 		if (q) {
 			if (info) {

@@ -2,8 +2,8 @@
 /*
  * Queues of pending signals: entries, their count against RLIMIT_SIGPENDING, and which signal comes next.
  *
- * A bit in sigpending.set says that a signal is pending; entries carry its information. A standard signal has one entry at
- * most, a real-time signal any number. A bit without an entry is a signal whose entry could not be had.
+ * A bit in sigpending.set says that a signal is pending; entries carry its information. A standard signal has one entry
+ * at most, a real-time signal any number. A bit without an entry is a signal whose entry could not be had.
  * Lock: siglock of the process.
  */
 #include <gk/cred.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * --strace: one line per system call in the log, "comm[tid] name(args) = result". How an argument is shown comes from a table by
- * name; what the table does not know is shown as six hexadecimal numbers cut at the last one that is not zero.
+ * --strace: one line per system call in the log, "comm[tid] name(args) = result". How an argument is shown comes from a
+ * table by name; what the table does not know is shown as six hexadecimal numbers cut at the last one that is not zero.
  */
 #include <gk/errno.h>
 #include <gk/init.h>
@@ -16,8 +16,8 @@
 #define TEXT_MAX 48
 
 /*
- * Arguments by letter: d decimal, u unsigned, x hexadecimal, p pointer, o octal, s string, f descriptor, a descriptor of a
- * directory (AT_FDCWD), b buffer whose length is the next argument.
+ * Arguments by letter: d decimal, u unsigned, x hexadecimal, p pointer, o octal, s string, f descriptor, a descriptor
+ * of a directory (AT_FDCWD), b buffer whose length is the next argument.
  */
 struct strace_format {
 	const char *name, *args;

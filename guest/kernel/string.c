@@ -2,9 +2,9 @@
 /*
  * String and memory functions of the guest kernel, for kernel memory only.
  *
- * The compiler itself calls memcpy, memmove, memset and memcmp. Short blocks are done with a few overlapping moves, long ones
- * with the string instructions, which current processors run at cache-line width. The direction flag is clear in supervisor
- * code (the entry code sees to it); memmove sets it only for the length of one instruction.
+ * The compiler itself calls memcpy, memmove, memset and memcmp. Short blocks are done with a few overlapping moves,
+ * long ones with the string instructions, which current processors run at cache-line width. The direction flag is clear
+ * in supervisor code (the entry code sees to it); memmove sets it only for the length of one instruction.
  */
 #include <gk/errno.h>
 #include <gk/string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * System calls off the fast path (entry.S): traced ones, filtered ones, those that are timed for accounting, unknown numbers.
- * The table is gk/syscall_table.h; every path ends with the result in regs->rax.
+ * System calls off the fast path (entry.S): traced ones, filtered ones, those that are timed for accounting, unknown
+ * numbers. The table is gk/syscall_table.h; every path ends with the result in regs->rax.
  */
 #include <gk/acct.h>
 #include <gk/errno.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The system-call table, made from gk/syscall_list.h. A handler that no file defines is a weak null: such a call is ENOSYS.
+ * The system-call table, made from gk/syscall_list.h. A handler that no file defines is a weak null: such a call is
+ * ENOSYS.
  */
 #include <gk/syscall_table.h>
 

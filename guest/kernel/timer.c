@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Kernel timers: per vCPU a tree by deadline. There is no tick; the hypervisor is told the earliest deadline when the vCPU
- * is about to leave the kernel (timers_arm()), and sets UM_PENDING_TIMER when it has passed.
+ * Kernel timers: per vCPU a tree by deadline. There is no tick; the hypervisor is told the earliest deadline when the
+ * vCPU is about to leave the kernel (timers_arm()), and sets UM_PENDING_TIMER when it has passed.
  *
  * A timer is queued on the vCPU that starts it, except while its func runs elsewhere: then it stays there, so that
  * ktimer_cancel() always knows where to look. Lock: cpu->timer_lock, a leaf; funcs run without it.
@@ -131,8 +131,8 @@ void timers_run(void)
 
 	spin_lock(&c->timer_lock);
 	/*
-	 * The hypervisor has forgotten the deadline, whatever our clock says: it may be a little behind the one that the
-	 * deadline was measured with. What is left is armed anew.
+	 * The hypervisor has forgotten the deadline, whatever our clock says: it may be a little behind the one that
+	 * the deadline was measured with. What is left is armed anew.
 	 */
 	c->armed = KTIME_NEVER;
 	/* @now stays fixed: a timer that re-arms itself for later cannot hold this loop. */

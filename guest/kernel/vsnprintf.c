@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * printf formatting: the subset gk/printk.h names. Output beyond the buffer is counted, not written; the buffer always ends in
- * NUL when it has any room. Pure code: also built into host tests.
+ * printf formatting: the subset gk/printk.h names. Output beyond the buffer is counted, not written; the buffer always
+ * ends in NUL when it has any room. Pure code: also built into host tests.
  */
 #include <gk/printk.h>
 #include <gk/string.h>

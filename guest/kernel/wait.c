@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Wait queues (gk/wait.h). Wakers call the entries' functions under the queue's lock; those may take run-queue locks only. */
+/*
+ * Wait queues (gk/wait.h). Wakers call the entries' functions under the queue's lock; those may take run-queue locks
+ * only.
+ */
 #include <gk/errno.h>
 #include <gk/signal.h>
 #include <gk/task.h>

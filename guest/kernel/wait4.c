@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * wait4, waitid: looks through the children under task_lock for one that has something to tell, else sleeps on the process's
- * wait_child queue, which every change of a child wakes.
+ * wait4, waitid: looks through the children under task_lock for one that has something to tell, else sleeps on the
+ * process's wait_child queue, which every change of a child wakes.
  */
 #include <gk/acct.h>
 #include <gk/errno.h>

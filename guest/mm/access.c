@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reaching into a program's memory by its page tables instead of its addresses: other tasks' memory, and pages the kernel wants
- * to hold on to.
+ * Reaching into a program's memory by its page tables instead of its addresses: other tasks' memory, and pages the
+ * kernel wants to hold on to.
  */
 #include <gk/direct.h>
 #include <gk/errno.h>

@@ -13,8 +13,8 @@
 
 /* ---- pagecache.c ---- */
 /*
- * Puts the consecutive pages p[0..nr) at @index and up, with @flags (PG_LOCKED or 0), until one place is taken. The cache takes
- * a reference of its own. Returns how many; 0 with *err -EEXIST, -ENOMEM, -ENOSPC.
+ * Puts the consecutive pages p[0..nr) at @index and up, with @flags (PG_LOCKED or 0), until one place is taken. The
+ * cache takes a reference of its own. Returns how many; 0 with *err -EEXIST, -ENOMEM, -ENOSPC.
  */
 u32 cache_add_run(struct mapping *m, struct page *p, u64 index, u32 nr, u32 flags, int *err);
 /* Takes a locked page of @m out, dirty or not; the cache's reference goes. */
@@ -37,7 +37,10 @@ static inline u64 file_pages(const struct inode *inode)
 }
 
 /* ---- readahead.c ---- */
-/* @index is missing: reads it and what will be wanted with it. The page (maybe still being read), NULL (look again), ERR_PTR. */
+/*
+ * @index is missing: reads it and what will be wanted with it. The page (maybe still being read), NULL (look again),
+ * ERR_PTR.
+ */
 struct page *readahead_miss(struct mapping *m, struct file *file, u64 index, bool fault);
 /* A reader has come to the mark on @p: reads the next window. */
 void readahead_hit(struct mapping *m, struct file *file, struct page *p);

@@ -2,13 +2,15 @@
 /*
  * fork: the child's copy of an address space.
  *
- * Private pages are shared and write-protected in both tables; the first to write copies (fault.c), the last owner just writes.
- * The parent's shadow loses its write permissions before the fork returns, one call to the backend per stretch of address
- * space. Entries for the page cache are copied for text and for small mappings; other file pages fault in again.
+ * Private pages are shared and write-protected in both tables; the first to write copies (fault.c), the last owner just
+ * writes. The parent's shadow loses its write permissions before the fork returns, one call to the backend per stretch
+ * of address space. Entries for the page cache are copied for text and for small mappings; other file pages fault in
+ * again.
  *
- * Taking a write permission from the host's mappings and giving it back by a fault costs as much as copying dozens of pages. So
- * vmas with a few writable pages (data of programs and libraries, stacks, small heaps) are copied at once, up to a total, and
- * the parent goes on without a fault. Not if it has other threads: their writes would reach some copies and not others.
+ * Taking a write permission from the host's mappings and giving it back by a fault costs as much as copying dozens of
+ * pages. So vmas with a few writable pages (data of programs and libraries, stacks, small heaps) are copied at once, up
+ * to a total, and the parent goes on without a fault. Not if it has other threads: their writes would reach some copies
+ * and not others.
  *
  * mmap_lock of the parent is held for writing: nothing of its tables changes. The child's is not visible yet.
  */

@@ -2,13 +2,13 @@
 /*
  * Page faults: giving programs the memory their mappings promise.
  *
- * What a fault costs is the host mapping behind it, one per physically contiguous run, hardly the pages in it. So a fault fills
- * a window around its page from contiguous memory: 64 KB of anonymous memory, up to 256 KB for a program that walks through
- * its memory, less where a vma is touched here and there; files are in filefault.c. Writes to shared pages whose other owners
- * are gone make the whole neighbourhood writable.
+ * What a fault costs is the host mapping behind it, one per physically contiguous run, hardly the pages in it. So a
+ * fault fills a window around its page from contiguous memory: 64 KB of anonymous memory, up to 256 KB for a program
+ * that walks through its memory, less where a vma is touched here and there; files are in filefault.c. Writes to shared
+ * pages whose other owners are gone make the whole neighbourhood writable.
  *
- * Context: mmap_lock held for reading. Memory is allocated and filled without table_lock; entries are looked at again before
- * they change. Replacing an entry: new entry, then flush, then the old page's reference.
+ * Context: mmap_lock held for reading. Memory is allocated and filled without table_lock; entries are looked at again
+ * before they change. Replacing an entry: new entry, then flush, then the old page's reference.
  */
 #include <abi/pvm.h>
 #include <gk/direct.h>
@@ -82,7 +82,9 @@ static void narrow_to_blank(struct window *w, const u64 *pte, u64 addr, bool onl
 	w->end = hi;
 }
 
-/* @nr zeroed single pages, in runs as long as memory allows; how many (0: none, also not for the one that is needed). */
+/*
+ * @nr zeroed single pages, in runs as long as memory allows; how many (0: none, also not for the one that is needed).
+ */
 static u32 alloc_window(struct page **pages, u32 nr)
 {
 	u32 done = 0;
@@ -109,7 +111,9 @@ static u32 alloc_window(struct page **pages, u32 nr)
 	return done;
 }
 
-/* Puts fresh pages where entries are still blank. Returns the part of the window where present entries were replaced. */
+/*
+ * Puts fresh pages where entries are still blank. Returns the part of the window where present entries were replaced.
+ */
 static struct window install_anon(struct vma *v, struct window w, u64 *pte, struct page **pages)
 {
 	struct window replaced = {~0ull, 0};
@@ -230,7 +234,10 @@ static bool needs_copy(u64 e)
 	return (e & (PTE_P | PTE_HIDDEN)) && !(e & (PTE_W | PTE_SPECIAL));
 }
 
-/* The pages around @addr that are shared with others, with references. Returns the first address; @addr's is among them. */
+/*
+ * The pages around @addr that are shared with others, with references. Returns the first address; @addr's is among
+ * them.
+ */
 static u64 collect_shared(struct vma *v, u64 addr, const u64 *pte, u64 *old, u32 *nr)
 {
 	struct window w = window_around(v, addr, addr == v->fault_next ? COW_MAX : COW_WINDOW);
@@ -261,7 +268,9 @@ static void copy_original(struct page *to, struct page *from)
 	put_page(from);
 }
 
-/* Puts the copies where nothing has changed meanwhile. old[] then lists what lost its entry, new[] what was not needed. */
+/*
+ * Puts the copies where nothing has changed meanwhile. old[] then lists what lost its entry, new[] what was not needed.
+ */
 static void install_copies(struct vma *v, u64 addr, u64 *old, struct page **new, u32 nr, struct gather *g)
 {
 	u64 anon = 0, file = 0;
@@ -453,8 +462,9 @@ static bool access_allowed(const struct vma *v, u32 error)
 }
 
 /*
- * Memory that is not to be had, also not for tables, whose allocation does not wait. 0: some was freed, or will be soon. Who is
- * being killed does not get the page (the kernel's copy to it would be tried for ever), but needs no signal: *sig is 0.
+ * Memory that is not to be had, also not for tables, whose allocation does not wait. 0: some was freed, or will be
+ * soon. Who is being killed does not get the page (the kernel's copy to it would be tried for ever), but needs no
+ * signal: *sig is 0.
  */
 static int out_of_memory(int *sig, int *code)
 {

@@ -38,11 +38,14 @@ bool needs_mkwrite(const struct vma *v);
 /* Somebody begins to write to a shared page that nobody else needs to know of. */
 void note_write(const struct vma *v);
 /*
- * A shared page becomes writable: the file system agrees, the page becomes dirty, and only then the entry allows it. Consumes the
- * reference. 0 or -errno as handle_mm_fault().
+ * A shared page becomes writable: the file system agrees, the page becomes dirty, and only then the entry allows it.
+ * Consumes the reference. 0 or -errno as handle_mm_fault().
  */
 int write_shared(struct vma *v, u64 addr, struct page *p);
-/* Nothing is mapped at @addr: of the vdso and its like, a few pages, all at once; of a file. 0 or -errno as handle_mm_fault(). */
+/*
+ * Nothing is mapped at @addr: of the vdso and its like, a few pages, all at once; of a file. 0 or -errno as
+ * handle_mm_fault().
+ */
 int fault_special(struct vma *v, u64 addr);
 int fault_file(struct vma *v, u64 addr, bool write);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Allocations that fail on purpose, for tests: with "debug=faults" there is /proc/fail-nth. A number N written to it makes the
- * writer's Nth allocation from then on fail, of pages or of a slab's objects; 0 ends that. Reading gives two numbers: how many
- * allocations were still to come at the last 0 (0: one has failed), and how many pages and objects are in use in the system,
- * for tests that look for what got lost.
+ * Allocations that fail on purpose, for tests: with "debug=faults" there is /proc/fail-nth. A number N written to it
+ * makes the writer's Nth allocation from then on fail, of pages or of a slab's objects; 0 ends that. Reading gives two
+ * numbers: how many allocations were still to come at the last 0 (0: one has failed), and how many pages and objects
+ * are in use in the system, for tests that look for what got lost.
  *
  * The allocators' fast ways know nothing of this: in this mode the stacks and magazines before them stay empty.
  */

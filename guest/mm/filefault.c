@@ -38,8 +38,9 @@ bool needs_mkwrite(const struct vma *v)
 }
 
 /*
- * Maps @p (our reference goes to the entry or is dropped) unless something is there or the page has left the file, of which
- * @original is the page (@p, or what @p is the twin of). table_lock held. @write: already allowed. @m NULL: not of a file.
+ * Maps @p (our reference goes to the entry or is dropped) unless something is there or the page has left the file, of
+ * which @original is the page (@p, or what @p is the twin of). table_lock held. @write: already allowed. @m NULL: not
+ * of a file.
  */
 static void install_file(struct vma *v, u64 *pte, struct page *p, const struct page *original, struct mapping *m,
 			 bool write)

@@ -2,8 +2,8 @@
 /*
  * Reading, writing and mapping files through the page cache: the generic file operations.
  *
- * A write copies into a locked page with faults forbidden (current->no_faults): the source may be a mapping of that very page,
- * and its fault would wait for the lock. What is not present is faulted in between two tries.
+ * A write copies into a locked page with faults forbidden (current->no_faults): the source may be a mapping of that
+ * very page, and its fault would wait for the lock. What is not present is faulted in between two tries.
  */
 #include <gk/errno.h>
 #include <gk/string.h>

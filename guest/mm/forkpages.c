@@ -2,10 +2,10 @@
 /*
  * The pages that a fork copies at once, kept for the next fork.
  *
- * A process that forks again and again has children that live and die alike. If a child gets the same pages as the one before,
- * a backend that kept the old child's host mappings finds them right again, and nothing has to be mapped. So from the third
- * fork on the parent's address space holds a reference to the pages its children get, by vma; they are given to the next child
- * if the last one is gone.
+ * A process that forks again and again has children that live and die alike. If a child gets the same pages as the one
+ * before, a backend that kept the old child's host mappings finds them right again, and nothing has to be mapped. So
+ * from the third fork on the parent's address space holds a reference to the pages its children get, by vma; they are
+ * given to the next child if the last one is gone.
  *
  * Context: fork, with the parent's mmap_lock held for writing; and the end of the address space.
  */

@@ -10,8 +10,8 @@
 /* Once a fork of @mm. */
 void fork_pages_begin(struct mm *mm);
 /*
- * @nr pages (at most EAGER_VMA) for the child's copy of the parent's vma @v, as contiguous as they come, with a reference each.
- * How many there were. They may have PG_ANON already.
+ * @nr pages (at most EAGER_VMA) for the child's copy of the parent's vma @v, as contiguous as they come, with a
+ * reference each. How many there were. They may have PG_ANON already.
  */
 u32 fork_pages_get(struct vma *v, struct page **pages, u32 nr);
 /* The end of @mm. */

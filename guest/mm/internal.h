@@ -2,8 +2,8 @@
 /*
  * What the files of mm/ share among themselves.
  *
- * Lock order (outer first): inode->lock, mmap_lock, page lock (PG_LOCKED), mapping->vma_lock, mm->table_lock, mapping->lock,
- * slab and zone locks.
+ * Lock order (outer first): inode->lock, mmap_lock, page lock (PG_LOCKED), mapping->vma_lock, mm->table_lock,
+ * mapping->lock, slab and zone locks.
  */
 #ifndef GK_MM_INTERNAL_H
 #define GK_MM_INTERNAL_H
@@ -77,8 +77,8 @@ void fault_count(s64 n);
 
 /* ---- reclaim.c ---- */
 /*
- * Tries to free pages, also by killing if @may_kill. True: trying again makes sense. May sleep, the longer the more often the
- * caller has tried already.
+ * Tries to free pages, also by killing if @may_kill. True: trying again makes sense. May sleep, the longer the more
+ * often the caller has tried already.
  */
 bool reclaim_for_alloc(u32 order, bool may_kill, u32 tries);
 void reclaim_soon(void);
@@ -105,14 +105,20 @@ static inline bool user_range(u64 start, u64 len)
 int handle_mm_fault(struct vma *vma, u64 addr, u32 flags);
 /* Faults in all of [start, end) as mlock and MAP_POPULATE do; stops at holes and errors. mmap_lock held for reading. */
 int populate_range(struct mm *mm, u64 start, u64 end);
-/* Finds the vma for @addr, growing a stack if that is needed. mmap_lock held for reading, may be dropped and retaken. */
+/*
+ * Finds the vma for @addr, growing a stack if that is needed. mmap_lock held for reading, may be dropped and retaken.
+ */
 struct vma *vma_for_access(struct mm *mm, u64 addr);
 
 /* ---- mmap.c ---- */
-/* Unmaps [start, end), mmap_lock held for writing. Vmas that need sleeping to be freed go to @dead (free_dead_vmas()). */
+/*
+ * Unmaps [start, end), mmap_lock held for writing. Vmas that need sleeping to be freed go to @dead (free_dead_vmas()).
+ */
 int unmap_locked(struct mm *mm, u64 start, u64 end, struct list_head *dead);
 void free_dead_vmas(struct list_head *dead); /* without mmap_lock */
-/* A program takes [start, start + len) for itself: if the table of gk/direct.h is there, it does without. No mmap_lock. */
+/*
+ * A program takes [start, start + len) for itself: if the table of gk/direct.h is there, it does without. No mmap_lock.
+ */
 void leave_direct_table(struct mm *mm, u64 start, u64 len);
 /* Everything, when nobody uses the address space any more. */
 void exit_mmap(struct mm *mm);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * madvise. What would save memory is done at once (MADV_FREE frees, since nobody can tell whether a page was written again);
- * what concerns huge pages, merging and reclaim order is accepted and without effect.
+ * madvise. What would save memory is done at once (MADV_FREE frees, since nobody can tell whether a page was written
+ * again); what concerns huge pages, merging and reclaim order is accepted and without effect.
  */
 #include <gk/errno.h>
 #include <gk/fs.h>

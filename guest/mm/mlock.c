@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * mlock and its family. Nothing is ever swapped, so a locked page needs no more than to be there: the calls keep Linux's
- * accounts and errors and fault the pages in.
+ * mlock and its family. Nothing is ever swapped, so a locked page needs no more than to be there: the calls keep
+ * Linux's accounts and errors and fault the pages in.
  */
 #include <gk/cred.h>
 #include <gk/errno.h>

@@ -2,9 +2,9 @@
 /*
  * Address spaces: their life.
  *
- * mm->users counts tasks (and others who look into it for a moment): with the last one everything is unmapped. mm->refs counts
- * those and the vCPUs that have the table loaded though nobody uses it: with the last one the root goes back to the backend,
- * which may not happen earlier.
+ * mm->users counts tasks (and others who look into it for a moment): with the last one everything is unmapped. mm->refs
+ * counts those and the vCPUs that have the table loaded though nobody uses it: with the last one the root goes back to
+ * the backend, which may not happen earlier.
  */
 #include <gk/direct.h>
 #include <gk/errno.h>

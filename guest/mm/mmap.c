@@ -2,8 +2,9 @@
 /*
  * mmap, munmap, brk: making and removing mappings.
  *
- * Addresses: programs live in two ranges with the backend's window between them. Reservations without any permission may cover
- * the window, since no entry of theirs is ever present; user_range() guards everything that could make one present.
+ * Addresses: programs live in two ranges with the backend's window between them. Reservations without any permission
+ * may cover the window, since no entry of theirs is ever present; user_range() guards everything that could make one
+ * present.
  */
 #include <gk/cred.h>
 #include <gk/direct.h>
@@ -312,7 +313,9 @@ static long mmap_locked(struct mm *mm, struct file *file, u64 addr, u64 len, u32
 		if (err)
 			return -EAGAIN;
 	}
-	/* What a fixed mapping replaces does not count; who is that close to a limit may see it refused all the same. */
+	/*
+	 * What a fixed mapping replaces does not count; who is that close to a limit may see it refused all the same.
+	 */
 	err = may_expand(mm, vm, len >> PAGE_SHIFT);
 	if (!err && (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)))
 		err = unmap_locked(mm, (u64)where, (u64)where + len, dead);

@@ -2,8 +2,8 @@
 /*
  * mprotect: permissions of vmas and of the entries below them.
  *
- * Entries of a vma without any permission keep their page but are not present (PTE_HIDDEN). Write permission comes back at once
- * for pages that belong to us alone; what is shared waits for its fault.
+ * Entries of a vma without any permission keep their page but are not present (PTE_HIDDEN). Write permission comes back
+ * at once for pages that belong to us alone; what is shared waits for its fault.
  */
 #include <gk/errno.h>
 #include <gk/fs.h>

@@ -2,7 +2,8 @@
 /*
  * mremap: mappings that grow, shrink and move. Moving takes the entries along: no page is copied or faulted in again.
  *
- * While entries move, both vmas are in the file's list, the new one behind the old: who walks it meets each entry in one of them.
+ * While entries move, both vmas are in the file's list, the new one behind the old: who walks it meets each entry in
+ * one of them.
  */
 #include <gk/errno.h>
 #include <gk/fs.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Out of memory: the process whose end frees most is killed, as Linux chooses it: resident pages and page tables, shifted by
- * oom_score_adj in thousandths of all memory. The first process is spared unless it is the only one left.
+ * Out of memory: the process whose end frees most is killed, as Linux chooses it: resident pages and page tables,
+ * shifted by oom_score_adj in thousandths of all memory. The first process is spared unless it is the only one left.
  */
 #include <gk/errno.h>
 #include <gk/fs.h>

@@ -2,14 +2,15 @@
 /*
  * The page allocator: buddy lists over guest RAM, a frontier behind them, small stacks of blocks per vCPU before them.
  *
- * Metadata is an array behind the kernel image. Nothing is written to it at boot: an all-zero struct page is memory that was
- * never used, whose content is zero and which costs the host nothing. The frontier is where such memory begins. An allocation
- * takes, in this order, from the stack of its vCPU, from blocks that were used before (the host has them already), from free
- * blocks known to be zero (given back to the host, or skipped at the frontier), from the frontier. Blocks of the two kinds are
- * in lists of their own and do not merge with each other: the knowledge that a block is zero is worth more than its size.
+ * Metadata is an array behind the kernel image. Nothing is written to it at boot: an all-zero struct page is memory
+ * that was never used, whose content is zero and which costs the host nothing. The frontier is where such memory
+ * begins. An allocation takes, in this order, from the stack of its vCPU, from blocks that were used before (the host
+ * has them already), from free blocks known to be zero (given back to the host, or skipped at the frontier), from the
+ * frontier. Blocks of the two kinds are in lists of their own and do not merge with each other: the knowledge that a
+ * block is zero is worth more than its size.
  *
- * A free block: PG_FREE (and PG_ZERO) and its order in the first page; all other metadata zero but the list link. Pages inside
- * a block never have PG_FREE. An allocated page starts with all metadata zero but flags, refs and order.
+ * A free block: PG_FREE (and PG_ZERO) and its order in the first page; all other metadata zero but the list link. Pages
+ * inside a block never have PG_FREE. An allocated page starts with all metadata zero but flags, refs and order.
  *
  * Locks: zone.lock, innermost.
  */

@@ -2,10 +2,10 @@
 /*
  * The page cache: per file a radix tree of pages.
  *
- * A page in the cache has a reference of the cache's. PG_LOCKED guards its content while it is filled, written out or removed,
- * and its membership: page->mapping changes with both the page lock and mapping->lock held. PG_UPTODATE says that the content
- * is the file's; a page that is neither up to date nor locked has to be read by whoever wants it. Writers of a file hold the
- * page lock while they copy into the page; readers copy without any lock.
+ * A page in the cache has a reference of the cache's. PG_LOCKED guards its content while it is filled, written out or
+ * removed, and its membership: page->mapping changes with both the page lock and mapping->lock held. PG_UPTODATE says
+ * that the content is the file's; a page that is neither up to date nor locked has to be read by whoever wants it.
+ * Writers of a file hold the page lock while they copy into the page; readers copy without any lock.
  *
  * File systems without backing (tmpfs) have no other copy: a missing page is zero, and nothing is dropped or written.
  */

@@ -2,8 +2,8 @@
 /*
  * Guest page tables: walking, adding, removing, and the batches in which removed pages wait for the backend.
  *
- * The backend reads these tables when a program faults, and caches what it found; what it may still use must not be freed
- * before a flush has returned. That holds for tables as well as for pages.
+ * The backend reads these tables when a program faults, and caches what it found; what it may still use must not be
+ * freed before a flush has returned. That holds for tables as well as for pages.
  */
 #include <gk/fs.h>
 #include <gk/string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Guest page tables: x86-64, four levels (Intel SDM vol. 3, "4-Level Paging"), 4 KB leaves only. Entries of upper levels permit
- * everything. All functions: mm->table_lock held unless said.
+ * Guest page tables: x86-64, four levels (Intel SDM vol. 3, "4-Level Paging"), 4 KB leaves only. Entries of upper
+ * levels permit everything. All functions: mm->table_lock held unless said.
  */
 #ifndef GK_MM_PGTABLE_H
 #define GK_MM_PGTABLE_H
@@ -25,7 +25,10 @@ static inline struct page *pte_page(u64 pte)
 	return pfn_to_page((pte & PTE_ADDR) >> PAGE_SHIFT);
 }
 
-/* The entry for @p in a vma with @vm_flags. Accessed and dirty are set at once: nobody looks at them, and no processor has to. */
+/*
+ * The entry for @p in a vma with @vm_flags. Accessed and dirty are set at once: nobody looks at them, and no processor
+ * has to.
+ */
 static inline u64 make_pte(const struct page *p, u32 vm_flags, bool write)
 {
 	u64 pte = page_to_gpa(p) | PTE_U | PTE_A;
@@ -43,8 +46,8 @@ u64 *pte_lookup(struct mm *mm, u64 addr);
 /* The same, adding tables; NULL: no memory. Does not sleep. */
 u64 *pte_alloc(struct mm *mm, u64 addr);
 /*
- * For loops over [addr, end): the entry of @addr, or NULL when there is no table, and in *next where this table (or the hole)
- * ends, at most @end.
+ * For loops over [addr, end): the entry of @addr, or NULL when there is no table, and in *next where this table (or the
+ * hole) ends, at most @end.
  */
 u64 *pte_span(struct mm *mm, u64 addr, u64 end, u64 *next);
 
@@ -84,8 +87,8 @@ void gather_flush(struct gather *g);
 void gather_finish(struct gather *g);
 
 /*
- * Removes the entries of [start, end) within @vma: all of them, or (@file_only) those of page-cache pages. table_lock is taken
- * inside; flushes in between when the gather is full, but the last part is left to the caller.
+ * Removes the entries of [start, end) within @vma: all of them, or (@file_only) those of page-cache pages. table_lock
+ * is taken inside; flushes in between when the gather is full, but the last part is left to the caller.
  */
 void zap_range(struct gather *g, struct vma *vma, u64 start, u64 end, bool file_only);
 /*

@@ -2,10 +2,10 @@
 /*
  * What to read besides the page that is missing.
  *
- * A sequential reader gets windows that double from 64 KB to 256 KB; in the middle of a window one page carries a mark, and
- * who comes to it starts the next one, so that reading goes on while the program works. A random reader gets a few pages. A
- * fault on a mapped file reads around its page. Memory is taken in chunks that lie in RAM as they lie in the file: one host
- * mapping then covers many pages.
+ * A sequential reader gets windows that double from 64 KB to 256 KB; in the middle of a window one page carries a mark,
+ * and who comes to it starts the next one, so that reading goes on while the program works. A random reader gets a few
+ * pages. A fault on a mapped file reads around its page. Memory is taken in chunks that lie in RAM as they lie in the
+ * file: one host mapping then covers many pages.
  *
  * Windows of one open file are hints (file->ra_*), changed without a lock.
  */
@@ -52,8 +52,8 @@ static u32 add_pages(struct mapping *m, u64 index, u32 nr, struct page **pages, 
 }
 
 /*
- * Reads what is missing of the window. The page at @index, if it was among that, in *want with a reference. 0 or the error that
- * kept @index from being added.
+ * Reads what is missing of the window. The page at @index, if it was among that, in *want with a reference. 0 or the
+ * error that kept @index from being added.
  */
 static int read_window(struct mapping *m, struct file *file, struct window w, u64 index, struct page **want)
 {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * When memory is short: dropping clean cached pages and unused names, and the task that does so in the background. It also
- * returns large free blocks to the host when they have been lying around for a while.
+ * When memory is short: dropping clean cached pages and unused names, and the task that does so in the background. It
+ * also returns large free blocks to the host when they have been lying around for a while.
  *
- * There are no lists of pages. Mappings with pages stand in a circle; a pass takes some from each: clean, unlocked, referenced
- * by nobody but the cache, and not used since the last pass (PG_REFERENCED gives a second chance). If that is not enough the
- * next round also takes what programs map, which faults in again: within limits, since taking it again and again would leave
- * everybody waiting for his text and nobody would be killed.
+ * There are no lists of pages. Mappings with pages stand in a circle; a pass takes some from each: clean, unlocked,
+ * referenced by nobody but the cache, and not used since the last pass (PG_REFERENCED gives a second chance). If that
+ * is not enough the next round also takes what programs map, which faults in again: within limits, since taking it
+ * again and again would leave everybody waiting for his text and nobody would be killed.
  *
  * Locks: track_lock is a leaf; the inode's reference keeps a mapping while it is looked at.
  */

@@ -3,8 +3,8 @@
  * From a file to the page tables that map it: removing entries when pages leave the file, write-protecting them when
  * pages are written out.
  *
- * The list of vmas is walked under mapping->vma_lock; a vma in it has its tables, since unmapping takes it out first. Calls to
- * the backend happen under that lock (they depend on no other guest code), never under a table_lock.
+ * The list of vmas is walked under mapping->vma_lock; a vma in it has its tables, since unmapping takes it out first.
+ * Calls to the backend happen under that lock (they depend on no other guest code), never under a table_lock.
  */
 #include "cache.h"
 #include "internal.h"

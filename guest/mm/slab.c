@@ -2,10 +2,10 @@
 /*
  * Slabs: objects of one size, cut from blocks of pages; kmalloc() on top.
  *
- * In front of each cache stands a magazine per vCPU, a stack of free objects that needs no lock; it trades batches with the
- * slabs under the cache's lock. A slab's first page holds its free list (linked through the objects), how many objects are
- * out, and how far the memory behind was ever handed out: what no object has reached yet is not touched. The other pages of
- * a slab point to the first one. Empty slabs go back at once but for one a cache.
+ * In front of each cache stands a magazine per vCPU, a stack of free objects that needs no lock; it trades batches with
+ * the slabs under the cache's lock. A slab's first page holds its free list (linked through the objects), how many
+ * objects are out, and how far the memory behind was ever handed out: what no object has reached yet is not touched.
+ * The other pages of a slab point to the first one. Empty slabs go back at once but for one a cache.
  *
  * Nothing here sleeps. Locks: cache.lock, then the page allocator's.
  */

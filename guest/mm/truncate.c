@@ -2,9 +2,9 @@
 /*
  * Taking pages out of the page cache: truncation, holes, invalidation, the end of an inode.
  *
- * Programs lose their mappings first. A fault that had found its page before may put it back until the page has left the
- * cache (it looks at page->mapping under table_lock); so the entries are removed once more after that, if anybody maps the
- * file at all.
+ * Programs lose their mappings first. A fault that had found its page before may put it back until the page has left
+ * the cache (it looks at page->mapping under table_lock); so the entries are removed once more after that, if anybody
+ * maps the file at all.
  */
 #include <gk/string.h>
 #include "cache.h"

@@ -23,8 +23,8 @@ void vma_set_flags(struct vma *v, u32 flags);
 /* Cuts @v at @addr: @v keeps the lower part; returns the upper one, or NULL (no memory). */
 struct vma *vma_split(struct vma *v, u64 addr);
 /*
- * Cuts @v so that a vma covers exactly the part of it within [start, end); returns that, or NULL: no memory, too many vmas (then
- * it may have been cut at one end).
+ * Cuts @v so that a vma covers exactly the part of it within [start, end); returns that, or NULL: no memory, too many
+ * vmas (then it may have been cut at one end).
  */
 struct vma *vma_cut(struct vma *v, u64 start, u64 end);
 /* Joins @v with its neighbours where nothing tells them apart. Returns the vma that covers it now; it is not freed. */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writing dirty pages back: on demand (fsync, sync, too many of them) and by a task some seconds after they became dirty.
+ * Writing dirty pages back: on demand (fsync, sync, too many of them) and by a task some seconds after they became
+ * dirty.
  *
  * A mapping with dirty pages is in a list and holds a reference to its inode. For each run of pages: lock, clear DIRTY,
- * write-protect (a program that writes again dirties again, through page_mkwrite), write, unlock. If writing fails the pages
- * are dirty again and the error is kept for whoever calls fsync.
+ * write-protect (a program that writes again dirties again, through page_mkwrite), write, unlock. If writing fails the
+ * pages are dirty again and the error is kept for whoever calls fsync.
  *
  * Locks: mapping->wb_lock, page locks, mapping->lock; list_lock is a leaf.
  */
@@ -168,7 +169,10 @@ int mapping_error(struct mapping *m, u64 *seen)
 	return -(int)(now & 0xffff);
 }
 
-/* The mapping that is dirty for longest, if since before @before, with a reference to its inode. It goes to the list's end. */
+/*
+ * The mapping that is dirty for longest, if since before @before, with a reference to its inode. It goes to the list's
+ * end.
+ */
 static struct mapping *next_dirty(ktime_t before)
 {
 	struct mapping *m, *found = NULL;

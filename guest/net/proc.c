@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * /proc/net: the tables that netstat, ss, ifconfig, route and language runtimes read, and in which there is nothing but their
- * headings; and those of AF_UNIX. Those of AF_INET and AF_INET6 are in inet/proc.c.
+ * /proc/net: the tables that netstat, ss, ifconfig, route and language runtimes read, and in which there is nothing but
+ * their headings; and those of AF_UNIX. Those of AF_INET and AF_INET6 are in inet/proc.c.
  */
 #include <gk/pseudo.h>
 #include <gk/socket.h>

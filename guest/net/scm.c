@@ -2,8 +2,9 @@
 /*
  * Control messages at SOL_SOCKET: passing of open files (SCM_RIGHTS) and credentials.
  *
- * Dropping files that were under way may drop sockets that have more files under way, and so on as deep as a program likes. So a
- * task that is already dropping files only adds to its list (struct dropper): the depth of the stack is bounded.
+ * Dropping files that were under way may drop sockets that have more files under way, and so on as deep as a program
+ * likes. So a task that is already dropping files only adds to its list (struct dropper): the depth of the stack is
+ * bounded.
  */
 #include <gk/cred.h>
 #include <gk/slab.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sockets: families, files, and the system calls but those that move data (sendrecv.c). Everything a program passes is copied and
- * checked here and there; the families see kernel memory only, except for the data itself (iov_iter).
+ * Sockets: families, files, and the system calls but those that move data (sendrecv.c). Everything a program passes is
+ * copied and checked here and there; the families see kernel memory only, except for the data itself (iov_iter).
  */
 #include "net/internal.h"
 

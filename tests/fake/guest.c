@@ -274,7 +274,9 @@ static void do_config(struct fake *f)
 	leave(f, 0);
 }
 
-/* One request: @body of @len bytes to @node. Returns the negative errno of the reply; its data comes behind the header. */
+/*
+ * One request: @body of @len bytes to @node. Returns the negative errno of the reply; its data comes behind the header.
+ */
 static int fuse(struct fake *f, uint32_t opcode, uint64_t node, const void *body, uint32_t len)
 {
 	const gpa_t gpa = rx_gpa(4), reply = rx_gpa(5);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Fuzz entry for the FUSE server behind the ring: the input is a series of requests, each a byte of length and a byte
- * of room for the reply, then the request. Length, operation, node and a name are made plausible, the rest is as it comes. The
- * exports are one scratch directory: writable, read-only, shared.
+ * of room for the reply, then the request. Length, operation, node and a name are made plausible, the rest is as it
+ * comes. The exports are one scratch directory: writable, read-only, shared.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -67,7 +67,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			len = size - at;
 		memcpy(vm.ram, data + at, len);
 		if (len >= sizeof(req.in)) {
-			/* Spare the fuzzer the guess of what is checked first. Zeros give each operation once in a while. */
+			/*
+			 * Spare the fuzzer the guess of what is checked first. Zeros give each operation once in a
+			 * while.
+			 */
 			static const uint64_t nodes[8] = {1, 2, 3, 257, 258, 259, 260, UINT64_MAX};
 			static const char names[8][8] = {"a", "b\0c", "c\0a", "user.x", "..", "a/b", "", "d\0..\0"};
 			const uint32_t total = (uint32_t)len,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Programs that take all they can get, run by tests/prog/bombs.sh in sandboxes with little memory: bomb WHAT [N].
- * "guard SECONDS COMMAND..." runs a command in a session of its own, kills everything after that time, and then looks whether
- * the system still works.
+ * "guard SECONDS COMMAND..." runs a command in a session of its own, kills everything after that time, and then looks
+ * whether the system still works.
  */
 #define _GNU_SOURCE
 #include <errno.h>

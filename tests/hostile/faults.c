@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Lets each allocation of the guest kernel fail in turn ("umbra do --debug=faults", guest/mm/faults.c): every operation of the
- * table runs with its first allocation failing, then its second, and so on until none is left to fail. It must then fail with
- * one of the errors for lack of memory (or succeed without), and leave nothing behind: after a walk as many pages and objects
- * are in use as before.
+ * Lets each allocation of the guest kernel fail in turn ("umbra do --debug=faults", guest/mm/faults.c): every operation
+ * of the table runs with its first allocation failing, then its second, and so on until none is left to fail. It must
+ * then fail with one of the errors for lack of memory (or succeed without), and leave nothing behind: after a walk as
+ * many pages and objects are in use as before.
  */
 #define _GNU_SOURCE
 #include <dirent.h>

@@ -3,7 +3,8 @@
  * A hostile guest against the host file server, by raw protocol: nothing outside the exports can be named, read or
  * changed; nonsense gets an error and a malformed ring ends the sandbox.
  *
- * Export 1 is a scratch directory, 2 the same read-only, 3 the host's "/" (what `--bind /:/x` would give), 4 as 1 but shared.
+ * Export 1 is a scratch directory, 2 the same read-only, 3 the host's "/" (what `--bind /:/x` would give), 4 as 1 but
+ * shared.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -328,7 +329,10 @@ static void test_special_files(void)
 	CHECK_EQ(fsc_create(&c, 1, "out", O_RDWR | O_TRUNC, 0644, &node, &fh), -ELOOP);
 }
 
-/* The host's own programs wait for a lock on a file of the host: not for a guest to take, unless the user shares the tree. */
+/*
+ * The host's own programs wait for a lock on a file of the host: not for a guest to take, unless the user shares the
+ * tree.
+ */
 static void test_locks(void)
 {
 	struct fuse_entry_out e;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The Landlock rules of the VMM, for real: what may be done in a writable tree, a read-only one, a single file, and elsewhere;
- * by path and through a descriptor held from before, as the file server does it.
+ * The Landlock rules of the VMM, for real: what may be done in a writable tree, a read-only one, a single file, and
+ * elsewhere; by path and through a descriptor held from before, as the file server does it.
  */
 #include <errno.h>
 #include <fcntl.h>

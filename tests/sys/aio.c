@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * io_setup, io_submit, io_getevents, io_pgetevents, io_cancel, io_destroy: reads and writes at positions, vectors, syncs, an
- * eventfd that counts, full contexts, threads that wait, what fork does not inherit, bad arguments.
+ * io_setup, io_submit, io_getevents, io_pgetevents, io_cancel, io_destroy: reads and writes at positions, vectors,
+ * syncs, an eventfd that counts, full contexts, threads that wait, what fork does not inherit, bad arguments.
  */
 #include <fcntl.h>
 #include <linux/aio_abi.h>

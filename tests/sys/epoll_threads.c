@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * epoll with threads: each event wakes someone, none is lost; sets and files that come and go under waiters; EPOLLEXCLUSIVE.
+ * epoll with threads: each event wakes someone, none is lost; sets and files that come and go under waiters;
+ * EPOLLEXCLUSIVE.
  */
 #include <pthread.h>
 #include <stdatomic.h>

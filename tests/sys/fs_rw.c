@@ -200,7 +200,9 @@ static void test_partial_buffer(void)
 
 static volatile sig_atomic_t xfsz;
 
-/* A page's worth that begins in one mapping and ends in another, which nobody has touched yet, or which is not there. */
+/*
+ * A page's worth that begins in one mapping and ends in another, which nobody has touched yet, or which is not there.
+ */
 static void test_two_mappings(void)
 {
 	int fd = CHECK_OK(open("x", O_CREAT | O_TRUNC | O_RDWR, 0600)),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * PI futexes and robust lists: LOCK_PI, UNLOCK_PI, TRYLOCK_PI, time limits, a dying owner, robust mutexes of processes, and the
- * word that a thread's end clears.
+ * PI futexes and robust lists: LOCK_PI, UNLOCK_PI, TRYLOCK_PI, time limits, a dying owner, robust mutexes of processes,
+ * and the word that a thread's end clears.
  */
 #include <linux/futex.h>
 #include <pthread.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * No wake-up may be lost: a lock, a hand-over and a barrier made of raw futexes, many threads, many rounds. A lost one hangs,
- * and the alarm ends the test.
+ * No wake-up may be lost: a lock, a hand-over and a barrier made of raw futexes, many threads, many rounds. A lost one
+ * hangs, and the alarm ends the test.
  */
 #include <linux/futex.h>
 #include <pthread.h>

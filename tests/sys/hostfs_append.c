@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A log in a directory of the host's: several processes open it, append a line, close it; others ask for its size and list the
- * directory meanwhile. No line may be lost, the size never shrinks.
+ * A log in a directory of the host's: several processes open it, append a line, close it; others ask for its size and
+ * list the directory meanwhile. No line may be lost, the size never shrinks.
  */
 #include <dirent.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * AF_INET and AF_INET6 datagrams over the loopback: boundaries, truncation, connected sockets and their errors, what comes with a
- * datagram, full buffers.
+ * AF_INET and AF_INET6 datagrams over the loopback: boundaries, truncation, connected sockets and their errors, what
+ * comes with a datagram, full buffers.
  */
 #include "inet.h"
 

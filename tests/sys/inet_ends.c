@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How AF_INET streams begin and end where two sides do so at once: connections that are over before they are accepted, connect()
- * given up by another thread, shutdown() in every state, data for who does not want it, room that comes by an option.
+ * How AF_INET streams begin and end where two sides do so at once: connections that are over before they are accepted,
+ * connect() given up by another thread, shutdown() in every state, data for who does not want it, room that comes by an
+ * option.
  */
 #include "inet.h"
 
@@ -405,7 +406,10 @@ static void *hearer(void *arg)
 	return NULL;
 }
 
-/* One thread writes, one reads, one leads the socket from connection to connection, the last does not wait for any of them. */
+/*
+ * One thread writes, one reads, one leads the socket from connection to connection, the last does not wait for any of
+ * them.
+ */
 static void change_under_others(void)
 {
 	int l = listener("127.0.0.1", 5), d;

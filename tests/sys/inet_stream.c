@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * AF_INET and AF_INET6 streams over the loopback: connecting, accepting, data both ways, half-close, resets, urgent bytes, limits
- * of buffers, what poll says in each state.
+ * AF_INET and AF_INET6 streams over the loopback: connecting, accepting, data both ways, half-close, resets, urgent
+ * bytes, limits of buffers, what poll says in each state.
  */
 #include "inet.h"
 

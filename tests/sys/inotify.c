@@ -138,7 +138,9 @@ static void file(void)
 	expect_none();
 	CHECK_ERR(inotify_rm_watch(in, wd), EINVAL);
 
-	/* A directory that is moved does not say that it is one; its parent's watch hears first of what happens to it. */
+	/*
+	 * A directory that is moved does not say that it is one; its parent's watch hears first of what happens to it.
+	 */
 	CHECK_OK(mkdir(at("d1"), 0700));
 	wd = CHECK_OK(inotify_add_watch(in, at("d1"), IN_MOVE_SELF | IN_ATTRIB));
 	CHECK_OK(rename(at("d1"), at("d2")));

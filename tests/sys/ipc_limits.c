@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What /proc says of System V IPC and may change of it: tables, limits, numbers to come; limits of POSIX message queues.
- * On Linux in an IPC namespace of its own, so that nothing of the host changes.
+ * What /proc says of System V IPC and may change of it: tables, limits, numbers to come; limits of POSIX message
+ * queues. On Linux in an IPC namespace of its own, so that nothing of the host changes.
  */
 #include <fcntl.h>
 #include <mqueue.h>

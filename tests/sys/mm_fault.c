@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Anonymous memory: zero at first, in any order of access; copy on write over fork; stacks; threads that fault together. */
+/*
+ * Anonymous memory: zero at first, in any order of access; copy on write over fork; stacks; threads that fault
+ * together.
+ */
 #include <pthread.h>
 #include <sys/resource.h>
 

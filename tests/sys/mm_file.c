@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Mapped files: shared and private, together with read and write, beyond the end, truncated under the mapping, msync. */
+/*
+ * Mapped files: shared and private, together with read and write, beyond the end, truncated under the mapping, msync.
+ */
 #include <sys/stat.h>
 
 #include "mm.h"

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Random memory operations by several threads and processes for some seconds (argument, default 3), all content checked.
+ * Random memory operations by several threads and processes for some seconds (argument, default 3), all content
+ * checked.
  *
- * Each thread owns a slice of one mapping, so that what it finds there is known while the others change their parts of the
- * same address space at the same time. A page's first word tells its number, its generation, and whose it is.
+ * Each thread owns a slice of one mapping, so that what it finds there is known while the others change their parts of
+ * the same address space at the same time. A page's first word tells its number, its generation, and whose it is.
  */
 #include <pthread.h>
 #include <time.h>

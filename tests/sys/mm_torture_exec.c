@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The other half of mm_torture: fork, vfork and exec, faults that a signal handler repairs, truncation under a mapping, code that
- * is rewritten and run, and timer signals through all of it, for some seconds (argument, default 3), all content checked.
+ * The other half of mm_torture: fork, vfork and exec, faults that a signal handler repairs, truncation under a mapping,
+ * code that is rewritten and run, and timer signals through all of it, for some seconds (argument, default 3), all
+ * content checked.
  */
 #include <pthread.h>
 #include <setjmp.h>

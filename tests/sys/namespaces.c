@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Namespaces as files: names, kinds, what may be asked of them, entering those one is in; unshare of what is not a namespace. */
+/*
+ * Namespaces as files: names, kinds, what may be asked of them, entering those one is in; unshare of what is not a
+ * namespace.
+ */
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/nsfs.h>

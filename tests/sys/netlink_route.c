@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Questions about the network: NETLINK_ROUTE by hand, getifaddrs() and getaddrinfo() of the C library, SIOCGIF*, /proc/net and
- * /sys/class/net, as far as the loopback is concerned.
+ * Questions about the network: NETLINK_ROUTE by hand, getifaddrs() and getaddrinfo() of the C library, SIOCGIF*,
+ * /proc/net and /sys/class/net, as far as the loopback is concerned.
  */
 #include "inet.h"
 
@@ -116,7 +116,9 @@ static void by_hand(void)
 	close(fd);
 }
 
-/* The way to 127.0.0.@last, with @flags of the question. The main table is named even where the local one is asked for. */
+/*
+ * The way to 127.0.0.@last, with @flags of the question. The main table is named even where the local one is asked for.
+ */
 static void way_to(int last, unsigned int flags)
 {
 	struct {

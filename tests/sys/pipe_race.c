@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pipes under load: many writers whose writes of at most PIPE_BUF must not mix, many readers that must see each byte once,
- * ping-pong, close while others sleep.
+ * Pipes under load: many writers whose writes of at most PIPE_BUF must not mix, many readers that must see each byte
+ * once, ping-pong, close while others sleep.
  */
 #include <fcntl.h>
 #include <limits.h>

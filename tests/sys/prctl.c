@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * prctl: names, dumpable, subreaper, no_new_privs, timer slack, parent-death signal and others; uname, sethostname, sysinfo,
- * getrandom, and calls that are denied.
+ * prctl: names, dumpable, subreaper, no_new_privs, timer slack, parent-death signal and others; uname, sethostname,
+ * sysinfo, getrandom, and calls that are denied.
  */
 #include <linux/reboot.h>
 #include <signal.h>

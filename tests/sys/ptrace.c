@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ptrace: what strace and gdb do. Stops at system calls, registers, memory, breakpoints, single steps, signals, events of
- * fork, exec and exit, attaching, seizing.
+ * ptrace: what strace and gdb do. Stops at system calls, registers, memory, breakpoints, single steps, signals, events
+ * of fork, exec and exit, attaching, seizing.
  */
 #include <elf.h>
 #include <signal.h>
@@ -349,7 +349,9 @@ static void sleeps(void)
 	_exit(usr1);
 }
 
-/* A signal for the process comes while its only thread stands at a system call: that call must not go to sleep over it. */
+/*
+ * A signal for the process comes while its only thread stands at a system call: that call must not go to sleep over it.
+ */
 static void test_signal_during_stop(void)
 {
 	struct user_regs_struct r;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Signals for files that become ready: owners by process, group and thread, the number and what comes with it, pipes, sockets,
- * terminals; who gets none.
+ * Signals for files that become ready: owners by process, group and thread, the number and what comes with it, pipes,
+ * sockets, terminals; who gets none.
  */
 #include <fcntl.h>
 #include <poll.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Signal frames: what a handler finds in its ucontext, what it may change, FP state before, in and after it, the details of
- * exceptions (si_code, si_addr, trap numbers), frames that were tampered with.
+ * Signal frames: what a handler finds in its ucontext, what it may change, FP state before, in and after it, the
+ * details of exceptions (si_code, si_addr, trap numbers), frames that were tampered with.
  */
 #include <setjmp.h>
 #include <signal.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * kill, tkill, tgkill, pidfd_send_signal: whom they reach, who may, and threads: which one takes a signal, what one that kills
- * does to all.
+ * kill, tkill, tgkill, pidfd_send_signal: whom they reach, who may, and threads: which one takes a signal, what one
+ * that kills does to all.
  */
 #include <fcntl.h>
 #include <pthread.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Signals in masses: threads and processes that signal each other while they work. Queued signals arrive all, in order and
- * once; interrupted calls go on; nobody is forgotten in a sleep.
+ * Signals in masses: threads and processes that signal each other while they work. Queued signals arrive all, in order
+ * and once; interrupted calls go on; nobody is forgotten in a sleep.
  */
 #include <pthread.h>
 #include <signal.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For the system-call tests: CHECK and CHECK_EQ (which end the program), errors by name, and SKIP for hosts that lack something.
+ * For the system-call tests: CHECK and CHECK_EQ (which end the program), errors by name, and SKIP for hosts that lack
+ * something.
  */
 #ifndef UMBRA_TESTS_SYS_H
 #define UMBRA_TESTS_SYS_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * System V semaphores: semget, semop, semtimedop, semctl; several at once, waiting for zero, undo, removal under sleepers.
+ * System V semaphores: semget, semop, semtimedop, semctl; several at once, waiting for zero, undo, removal under
+ * sleepers.
  */
 #include <pthread.h>
 #include <signal.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * System V shared memory: shmget, shmat, shmdt, shmctl; sharing across fork and exec of names, removal, permissions, errors.
+ * System V shared memory: shmget, shmat, shmdt, shmctl; sharing across fork and exec of names, removal, permissions,
+ * errors.
  */
 #include <sys/ipc.h>
 #include <sys/mman.h>
@@ -105,7 +106,10 @@ int main(void)
 		CHECK_EQ(wait_for(-1), 0);
 	}
 
-	/* Removed while attached: the key is free, the memory stays, it can be attached by its number until the last one goes. */
+	/*
+	 * Removed while attached: the key is free, the memory stays, it can be attached by its number until the last
+	 * one goes.
+	 */
 	CHECK_OK(shmctl(id, IPC_RMID, NULL));
 	CHECK_ERR(shmget(key, 0, 0), ENOENT);
 	CHECK(!strcmp(a, "shared"));

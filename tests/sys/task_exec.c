@@ -393,7 +393,10 @@ static void test_no_randomization(void)
 	CHECK(strcmp(a, b));
 }
 
-/* Room above what mmap() chooses: programs that double their mappings in place, or place things a little higher, find it there. */
+/*
+ * Room above what mmap() chooses: programs that double their mappings in place, or place things a little higher, find
+ * it there.
+ */
 static void test_room_above(void)
 {
 	char text[200];

@@ -104,8 +104,8 @@ struct fp_pattern {
 };
 
 /*
- * Fills all registers a program can see from the thread's number, works for a while without touching them, and compares.
- * One asm block: the compiler uses none of them in between.
+ * Fills all registers a program can see from the thread's number, works for a while without touching them, and
+ * compares. One asm block: the compiler uses none of them in between.
  */
 static int registers_kept(uint32_t seed, int use_syscall)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * clock_gettime, clock_getres, gettimeofday, time, settimeofday, adjtimex, times, CPU-time clocks: by system call and through
- * libc (vDSO), never backwards, alike.
+ * clock_gettime, clock_getres, gettimeofday, time, settimeofday, adjtimex, times, CPU-time clocks: by system call and
+ * through libc (vDSO), never backwards, alike.
  */
 #include <pthread.h>
 #include <sys/resource.h>

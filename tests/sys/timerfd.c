@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * timerfd_create, timerfd_settime, timerfd_gettime: relative and absolute, intervals and their count, disarming, errors.
+ * timerfd_create, timerfd_settime, timerfd_gettime: relative and absolute, intervals and their count, disarming,
+ * errors.
  */
 #include <fcntl.h>
 #include <poll.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Controlling terminals and job control: getting and losing one, keys that send signals, background reads and writes, orphans,
- * what a leader's exit and a hang-up do.
+ * Controlling terminals and job control: getting and losing one, keys that send signals, background reads and writes,
+ * orphans, what a leader's exit and a hang-up do.
  */
 #include <fcntl.h>
 #include <poll.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pseudo terminals: making a pair, canonical and raw input, editing, echo, output processing, sizes, hang-up, packet mode.
+ * Pseudo terminals: making a pair, canonical and raw input, editing, echo, output processing, sizes, hang-up, packet
+ * mode.
  */
 #include <fcntl.h>
 #include <poll.h>

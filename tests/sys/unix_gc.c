@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sockets that are in flight only inside each other are collected; those somebody can still receive are not. Seen from a pipe
- * whose last writing end went along: its reader sees the end when the garbage is gone.
+ * Sockets that are in flight only inside each other are collected; those somebody can still receive are not. Seen from
+ * a pipe whose last writing end went along: its reader sees the end when the garbage is gone.
  */
 #include <fcntl.h>
 #include <poll.h>

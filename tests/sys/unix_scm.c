@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Control messages of AF_UNIX: passing descriptors (SCM_RIGHTS) and credentials (SCM_CREDENTIALS, SO_PEERCRED, SO_PASSCRED).
+ * Control messages of AF_UNIX: passing descriptors (SCM_RIGHTS) and credentials (SCM_CREDENTIALS, SO_PEERCRED,
+ * SO_PASSCRED).
  */
 #include <fcntl.h>
 #include <stddef.h>

@@ -354,7 +354,10 @@ static void seen_log(void *ctx, const char *text, size_t len)
 	assert_true(len == 0 || text[0] == 'L');
 }
 
-/* A chain that names the same memory many times over is written in turns, and wholly in the end, to a file as to a pipe. */
+/*
+ * A chain that names the same memory many times over is written in turns, and wholly in the end, to a file as to a
+ * pipe.
+ */
 static void test_turns(void **state)
 {
 	const struct um_con_hdr hdr = {.stream = UM_CON_STDOUT, .len = 7 * 0x180000};

@@ -46,7 +46,9 @@ struct fscall {
 	bool no_reply;	  /* no writable part */
 };
 
-/* Carries out @call. Returns the length of the reply without header, or the negative errno in it; INT32_MIN: no reply. */
+/*
+ * Carries out @call. Returns the length of the reply without header, or the negative errno in it; INT32_MIN: no reply.
+ */
 int fscall(struct fsclient *c, const struct fscall *call);
 
 /* A request of arguments and names, of whose reply only the length (or errno) counts. */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which system calls in a page of text can be patched: the fast scans against slow ones, and what is a site and what is none. */
+/*
+ * Which system calls in a page of text can be patched: the fast scans against slow ones, and what is a site and what is
+ * none.
+ */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Guest RAM as the VMM has it: the one translation of guest addresses, the seals that keep it from shrinking under us, what of a
- * guest's log reaches a terminal, who ends a sandbox.
+ * Guest RAM as the VMM has it: the one translation of guest addresses, the seals that keep it from shrinking under us,
+ * what of a guest's log reaches a terminal, who ends a sandbox.
  */
 #include <errno.h>
 #include <fcntl.h>

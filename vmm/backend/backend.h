@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What runs a guest's vCPUs. `user` is the first; `pvm` (/dev/umbra) and `kvm` follow. Nothing in the guest image depends on
- * which one it is: the boot block's hypercall page is all it sees.
+ * What runs a guest's vCPUs. `user` is the first; `pvm` (/dev/umbra) and `kvm` follow. Nothing in the guest image
+ * depends on which one it is: the boot block's hypercall page is all it sees.
  */
 #ifndef UMBRA_VMM_BACKEND_H
 #define UMBRA_VMM_BACKEND_H
@@ -13,10 +13,10 @@ struct um_boot;
 struct vm;
 
 /*
- * A doorbell of one vCPU's own, for the file queues, in memory shared with the guest's side: a thread of the VMM on the same
- * CPU waits on it, because waking one there costs 2 us and across CPUs 60. Untrusted: it says when to look, nothing else.
- * NOTIFY counts up, then: ASLEEP, wakes by futex; AWAKE, nothing (the thread looks at the count before it sleeps); BUSY, rings
- * the common doorbell instead, for somebody else to serve.
+ * A doorbell of one vCPU's own, for the file queues, in memory shared with the guest's side: a thread of the VMM on the
+ * same CPU waits on it, because waking one there costs 2 us and across CPUs 60. Untrusted: it says when to look,
+ * nothing else. NOTIFY counts up, then: ASLEEP, wakes by futex; AWAKE, nothing (the thread looks at the count before it
+ * sleeps); BUSY, rings the common doorbell instead, for somebody else to serve.
  */
 struct vm_bell {
 	uint32_t count;	   /* futex */
@@ -38,9 +38,9 @@ struct backend {
 
 	/*
 	 * Creates what later runs the vCPUs (for `user`: control memory, template process, first spaces) and fills the
-	 * backend's fields of the boot block (linear_base, hypercall_entry, eretu_entry, direct_entry, features, user_*,
-	 * max_spaces). Single-threaded, after jail_enter(), so that nothing it makes has more rights than that leaves. On failure
-	 * nothing is left behind. linear_base is known earlier, from linear_base().
+	 * backend's fields of the boot block (linear_base, hypercall_entry, eretu_entry, direct_entry, features,
+	 * user_*, max_spaces). Single-threaded, after jail_enter(), so that nothing it makes has more rights than that
+	 * leaves. On failure nothing is left behind. linear_base is known earlier, from linear_base().
 	 */
 	int (*create)(struct vm *vm, struct um_boot *boot);
 
@@ -56,7 +56,10 @@ struct backend {
 	/* Sets UM_PENDING_* bits on a vCPU, ends its halt, takes it out of user mode. Any thread; does not block. */
 	void (*interrupt)(struct vm *vm, unsigned int vcpu, uint64_t pending);
 
-	/* The bell of @vcpu and the host CPU it runs on (-1: any). NULL: there is only the common doorbell. After create(). */
+	/*
+	 * The bell of @vcpu and the host CPU it runs on (-1: any). NULL: there is only the common doorbell. After
+	 * create().
+	 */
 	struct vm_bell *(*bell)(struct vm *vm, unsigned int vcpu, int *cpu);
 
 	/*

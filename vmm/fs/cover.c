@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What an export does not show although it lies in it: mount points of the host, and places that the guest's own view covers.
+ * What an export does not show although it lies in it: mount points of the host, and places that the guest's own view
+ * covers.
  *
- * The guest kernel mounts its /tmp, a read-only bind or the emptiness of --hide over a place of an export, but a hostile one asks
- * us for what is beneath. So the launcher tells us those places, and here they end: by the file's numbers, whatever name leads
- * there, and by name, if the host puts another file there meanwhile. The name cannot be moved away (name.c), its directory may.
- * Nor can a guest put anything of its own there that it could still reach when the host writes to it: only an empty directory or
- * file can be made, to mount over.
+ * The guest kernel mounts its /tmp, a read-only bind or the emptiness of --hide over a place of an export, but a
+ * hostile one asks us for what is beneath. So the launcher tells us those places, and here they end: by the file's
+ * numbers, whatever name leads there, and by name, if the host puts another file there meanwhile. The name cannot be
+ * moved away (name.c), its directory may. Nor can a guest put anything of its own there that it could still reach when
+ * the host writes to it: only an empty directory or file can be made, to mount over.
  */
 #include <errno.h>
 #include <stdlib.h>

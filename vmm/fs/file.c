@@ -34,7 +34,9 @@ int fs_op_open(struct fs_req *req)
 		return S_ISDIR(req->node->key.type) ? -EISDIR : -EACCES;
 	in.flags &= KEPT_FLAGS | O_ACCMODE;
 	if (writable) {
-		/* What is written should reach the file that has the name now: the guest looks again after an -ESTALE. */
+		/*
+		 * What is written should reach the file that has the name now: the guest looks again after an -ESTALE.
+		 */
 		r = node_in_place(req->fs, req->node);
 		if (r < 0)
 			return r;
@@ -265,7 +267,10 @@ int fs_op_fsync(struct fs_req *req)
 	return r;
 }
 
-/* syncfs() for the file system of an export's file: the guest's sync(2). Under a read-only export nothing to sync is ours. */
+/*
+ * syncfs() for the file system of an export's file: the guest's sync(2). Under a read-only export nothing to sync is
+ * ours.
+ */
 int fs_op_syncfs(struct fs_req *req)
 {
 	int fd, r;

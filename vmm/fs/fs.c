@@ -113,8 +113,8 @@ static void raise_descriptor_limit(struct fs *fs)
 }
 
 /*
- * Has the kernel enlarge the table of descriptors now, when no other thread shares it. Later, whoever needs more room waits for
- * an RCU grace period, some 10 ms; first at the 65th descriptor, while the first program starts.
+ * Has the kernel enlarge the table of descriptors now, when no other thread shares it. Later, whoever needs more room
+ * waits for an RCU grace period, some 10 ms; first at the 65th descriptor, while the first program starts.
  */
 static void enlarge_descriptor_table(const struct fs *fs)
 {

@@ -51,8 +51,8 @@ struct fs_file_id {
 };
 
 /*
- * A place the guest must not look behind, because something else is put there in its own view (or nothing: --hide): the file
- * @file by any name, and whatever is called @name in the directory @parent.
+ * A place the guest must not look behind, because something else is put there in its own view (or nothing: --hide): the
+ * file @file by any name, and whatever is called @name in the directory @parent.
  */
 struct fs_cover {
 	struct fs_file_id file, parent;
@@ -60,8 +60,9 @@ struct fs_cover {
 };
 
 /*
- * Covers a place in the export whose root is node @root (0: in all exports). What is there is shown as an empty directory or an
- * empty file to mount over; it can neither be opened nor moved nor removed. Before fs_start(). Returns 0 or -ENOMEM.
+ * Covers a place in the export whose root is node @root (0: in all exports). What is there is shown as an empty
+ * directory or an empty file to mount over; it can neither be opened nor moved nor removed. Before fs_start(). Returns
+ * 0 or -ENOMEM.
  */
 int fs_cover(struct fs *fs, int root, const struct fs_cover *cover);
 

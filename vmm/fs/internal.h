@@ -195,11 +195,14 @@ void node_put(struct fs *fs, struct node *node);
 uint64_t node_intern(struct fs *fs, struct node *parent, const char *name, const struct statx *stx);
 void node_forget(struct fs *fs, uint64_t id, uint64_t nlookup);
 /*
- * 0: the name by which the busy @node is known still leads to it (or the guest has removed it). -ESTALE: the host has given
- * the name away. Other errors of the host.
+ * 0: the name by which the busy @node is known still leads to it (or the guest has removed it). -ESTALE: the host has
+ * given the name away. Other errors of the host.
  */
 int node_in_place(struct fs *fs, struct node *node);
-/* Opens @name in the directory @dirfd with O_PATH, no link followed, no mount point crossed (-EXDEV). Or a negative errno. */
+/*
+ * Opens @name in the directory @dirfd with O_PATH, no link followed, no mount point crossed (-EXDEV). Or a negative
+ * errno.
+ */
 int node_open_path(int dirfd, const char *name);
 /* The node @id keeps @fd, which is a path descriptor of its file, if it has none yet. @fd is consumed. */
 void node_hold(struct fs *fs, uint64_t id, int fd);
@@ -263,7 +266,10 @@ enum fs_sight {
 	FS_STUB,   /* an empty thing of its type: to mount over */
 	FS_UNSEEN, /* -EACCES */
 };
-/* What the guest may see of the file @stx that was found as @name in @parent: mount points of the host and covered places. */
+/*
+ * What the guest may see of the file @stx that was found as @name in @parent: mount points of the host and covered
+ * places.
+ */
 enum fs_sight fs_sight(const struct fs *fs, const struct node *parent, const char *name, const struct statx *stx);
 /* Is @name in @parent such a place, whether or not there is anything? */
 bool fs_name_covered(const struct fs *fs, const struct node *parent, const char *name);

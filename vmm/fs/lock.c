@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Locks that reach the host, for trees others use at the same time. Only for those the user said so of (FS_EXPORT_SHARED): a lock
- * on a file of the host's root would keep the host's own programs waiting, for which reading it is enough.
+ * Locks that reach the host, for trees others use at the same time. Only for those the user said so of
+ * (FS_EXPORT_SHARED): a lock on a file of the host's root would keep the host's own programs waiting, for which reading
+ * it is enough.
  *
  * Each lock owner of a guest (a process for POSIX locks, an open file for flock) gets an open file description of its
  * own on the host file and takes its locks through that one (F_OFD_SETLK, flock), so the host sees exactly the owners

@@ -3,8 +3,8 @@
  * Operations on names: look up, create, remove, rename, link.
  *
  * Each takes one component, checked by fs_arg_name(), under a held directory, and never follows a link in it. Such a
- * call can leave the export only over a mount point; lookups see that by the mount id (fs_sight()), the others fail on one
- * (EBUSY, EXDEV). Covered places are refused here in the same way.
+ * call can leave the export only over a mount point; lookups see that by the mount id (fs_sight()), the others fail on
+ * one (EBUSY, EXDEV). Covered places are refused here in the same way.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -119,9 +119,9 @@ static void restore_mode(struct fs_req *req, mode_t mode, struct fuse_entry_out 
 }
 
 /*
- * Gives what was made as @name, of the type and with the bits of @mode, to the caller, as far as the VMM may (rootless: not at
- * all, and the host's owner stays), and fills the entry. If something of another type has taken the name meanwhile, a device
- * perhaps that another request has moved there, its owner stays too.
+ * Gives what was made as @name, of the type and with the bits of @mode, to the caller, as far as the VMM may (rootless:
+ * not at all, and the host's owner stays), and fills the entry. If something of another type has taken the name
+ * meanwhile, a device perhaps that another request has moved there, its owner stays too.
  */
 static int finish_new(struct fs_req *req, int dirfd, const char *name, mode_t mode, struct fuse_entry_out *out)
 {

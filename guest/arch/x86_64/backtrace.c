@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who called whom, for the last words. Addresses are printed as offsets in the image, which are the symbols' addresses in
- * build/guest/penumbra (addr2line -fe build/guest/penumbra OFFSET...).
+ * Who called whom, for the last words. Addresses are printed as offsets in the image, which are the symbols' addresses
+ * in build/guest/penumbra (addr2line -fe build/guest/penumbra OFFSET...).
  */
 #include <gk/page.h>
 #include <gk/printk.h>

@@ -2,14 +2,14 @@
 /*
  * Direct switch: patched twins of text pages.
  *
- * A site is a syscall instruction (0f 05) behind instructions that can run elsewhere just as well: mostly `mov $nr,%eax`,
- * sometimes with a few register moves after it (see lead_length()). The last five bytes before the 0f 05 become ff 24 25 lo hi,
- * which together with the untouched 0f 05 is `jmp *0x050fhhll`: an indirect jump through a table at DIRECT_TABLE, from any
- * address, so that one twin serves every process. What stood there (the lead) moves to the stub. Where there is only
- * `xor %eax,%eax`, its two bytes become a short jump to padding behind an unconditional ret, where the seven bytes are
- * written. The 0f 05 stays a valid instruction: restarts (RIP - 2) and jumps straight to it trap as ever. Its 05 may be the
- * first byte of the next page (that is so where glibc 2.36 opens files for itself): who maps one page without the other, or
- * changes that byte alone, has cut an instruction in half anyhow.
+ * A site is a syscall instruction (0f 05) behind instructions that can run elsewhere just as well: mostly `mov
+ * $nr,%eax`, sometimes with a few register moves after it (see lead_length()). The last five bytes before the 0f 05
+ * become ff 24 25 lo hi, which together with the untouched 0f 05 is `jmp *0x050fhhll`: an indirect jump through a table
+ * at DIRECT_TABLE, from any address, so that one twin serves every process. What stood there (the lead) moves to the
+ * stub. Where there is only `xor %eax,%eax`, its two bytes become a short jump to padding behind an unconditional ret,
+ * where the seven bytes are written. The 0f 05 stays a valid instruction: restarts (RIP - 2) and jumps straight to it
+ * trap as ever. Its 05 may be the first byte of the next page (that is so where glibc 2.36 opens files for itself): who
+ * maps one page without the other, or changes that byte alone, has cut an instruction in half anyhow.
  *
  * Every site has a slot: an entry of the table (the same for all), a stub in kernel memory, and in each process a
  * return address (direct_mm.ret[], reached through GS: struct cpu.direct_ret, which mm_switch() sets). The slot of a
@@ -165,8 +165,8 @@ static u8 byte_behind(struct page **p, u32 i, u32 n)
 }
 
 /*
- * Scans pages of one chunk of a file. If there is a site in any, all get twins, even without sites: they lie in RAM as they lie
- * in the file, so that one host mapping covers them.
+ * Scans pages of one chunk of a file. If there is a site in any, all get twins, even without sites: they lie in RAM as
+ * they lie in the file, so that one host mapping covers them.
  */
 static void twin_group(struct page **p, u32 n)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which syscall instructions of a page of text can be patched for the direct switch (direct.c), and how: without symbols, and
- * without knowing where instructions begin, so whatever is not certain is no site. Nothing but bytes in, offsets out.
+ * Which syscall instructions of a page of text can be patched for the direct switch (direct.c), and how: without
+ * symbols, and without knowing where instructions begin, so whatever is not certain is no site. Nothing but bytes in,
+ * offsets out.
  */
 #include <gk/mm.h>
 #include <gk/string.h>
@@ -68,8 +69,9 @@ static u32 find_padding(const u8 *text, u32 site)
 }
 
 /*
- * The length of the instruction at @p if it is one of the few that may stand between the mov and the syscall and that mean the
- * same at any address: moves and logic between registers, with small immediates, loads and stores not relative to RIP. Else 0.
+ * The length of the instruction at @p if it is one of the few that may stand between the mov and the syscall and that
+ * mean the same at any address: moves and logic between registers, with small immediates, loads and stores not relative
+ * to RIP. Else 0.
  */
 static u32 movable_length(const u8 *p, const u8 *end)
 {
@@ -146,9 +148,9 @@ static const struct {
 };
 
 /*
- * `mov $15,%rax; syscall`: what signal handlers return to. Unwinders know these nine bytes where a C library has no unwind
- * information for them, so only glibc's are patched, which has it: aligned, and not behind the single nop that others put
- * there for the unwinder's sake.
+ * `mov $15,%rax; syscall`: what signal handlers return to. Unwinders know these nine bytes where a C library has no
+ * unwind information for them, so only glibc's are patched, which has it: aligned, and not behind the single nop that
+ * others put there for the unwinder's sake.
  */
 #define RESTORER_LEAD 7
 static bool is_restorer(const u8 *text, u32 i)
@@ -160,8 +162,8 @@ static bool is_restorer(const u8 *text, u32 i)
 }
 
 /*
- * May the bytes [@from, @to) be part of a 64-bit immediate, as in a program that puts system calls together itself? Nothing
- * else in an instruction is long enough to look like a lead and a syscall.
+ * May the bytes [@from, @to) be part of a 64-bit immediate, as in a program that puts system calls together itself?
+ * Nothing else in an instruction is long enough to look like a lead and a syscall.
  */
 static bool maybe_immediate(const u8 *text, u32 from, u32 to)
 {
@@ -237,9 +239,10 @@ bool direct_branch_into(const u8 *text, u32 from, u32 to)
 }
 
 /*
- * The lead of the syscall instruction at @i: how many bytes before it can move to a stub, 0 if we do not know. Without the
- * beginning of the function there is no telling where instructions begin, so a lead has to start with a `mov $nr,%eax` (five
- * bytes of which three or four are known) that no byte before it can be a prefix of, and decode to the end.
+ * The lead of the syscall instruction at @i: how many bytes before it can move to a stub, 0 if we do not know. Without
+ * the beginning of the function there is no telling where instructions begin, so a lead has to start with a `mov
+ * $nr,%eax` (five bytes of which three or four are known) that no byte before it can be a prefix of, and decode to the
+ * end.
  */
 static u32 lead_length(const u8 *text, u32 i)
 {
@@ -263,7 +266,9 @@ static u32 lead_length(const u8 *text, u32 i)
 	return 0;
 }
 
-/* Four bytes may stand in any instruction; with the test for errors that C libraries have behind their calls it is ten. */
+/*
+ * Four bytes may stand in any instruction; with the test for errors that C libraries have behind their calls it is ten.
+ */
 static bool is_xor_site(const u8 *text, u32 i)
 {
 	static const u8 cmp[] = {0x48, 0x3d, 0x00, 0xf0, 0xff, 0xff};

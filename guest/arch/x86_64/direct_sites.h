@@ -14,8 +14,9 @@ struct direct_site {
 };
 
 /*
- * The next site of @text, a page, behind *@s (all zero: from the beginning). @beyond is the first byte of the next page, if that
- * is known, else 0: the last syscall instruction may end with it. Returns false, and leaves *@s undefined, when there is none.
+ * The next site of @text, a page, behind *@s (all zero: from the beginning). @beyond is the first byte of the next
+ * page, if that is known, else 0: the last syscall instruction may end with it. Returns false, and leaves *@s
+ * undefined, when there is none.
  */
 bool direct_next_site(const u8 *text, u8 beyond, struct direct_site *s);
 

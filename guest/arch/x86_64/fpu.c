@@ -2,13 +2,14 @@
 /*
  * XSAVE areas and when they are written and read.
  *
- * Invariant: while `current` has an mm its FP state is live. So it is saved when a user task is switched out and loaded when
- * one is switched in (fpu_switch_out/in, from __switch_to()). Loading another table loses the live state (another host thread
- * goes on), and so does running another user task. The load is skipped when the state is provably still there: this vCPU's
- * last user task was this one, it has not run elsewhere since, and no table was loaded in between (cpu->fp_task).
+ * Invariant: while `current` has an mm its FP state is live. So it is saved when a user task is switched out and loaded
+ * when one is switched in (fpu_switch_out/in, from __switch_to()). Loading another table loses the live state (another
+ * host thread goes on), and so does running another user task. The load is skipped when the state is provably still
+ * there: this vCPU's last user task was this one, it has not run elsewhere since, and no table was loaded in between
+ * (cpu->fp_task).
  *
- * XSAVEOPT may leave components unwritten that are unchanged since XRSTOR from the same area. That is right for an area whose
- * state is live; a fresh area (fork, signal) is written with XSAVE.
+ * XSAVEOPT may leave components unwritten that are unchanged since XRSTOR from the same area. That is right for an area
+ * whose state is live; a fresh area (fork, signal) is written with XSAVE.
  */
 #include <gk/fpu.h>
 #include <gk/init.h>

@@ -2,8 +2,8 @@
 /*
  * The architecture's half of a task: its kernel stack's first frame, the switch, the start of a program, arch_prctl.
  *
- * The switch loads the next task's page table while still on the old kernel stack: supervisor memory is the same in every
- * table, so it does not matter where that happens. Tasks without an mm run on whatever table is loaded.
+ * The switch loads the next task's page table while still on the old kernel stack: supervisor memory is the same in
+ * every table, so it does not matter where that happens. Tasks without an mm run on whatever table is loaded.
  */
 #include <gk/direct.h>
 #include <gk/fpu.h>

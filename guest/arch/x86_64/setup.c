@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The boot block is checked and its facts taken; a vCPU is told to the hypervisor: its PVCS, where its events enter, its GS base.
+ * The boot block is checked and its facts taken; a vCPU is told to the hypervisor: its PVCS, where its events enter,
+ * its GS base.
  */
 #include <abi/layout.h>
 #include <gk/hypercall.h>
@@ -21,8 +22,8 @@ struct user_limits user_limits;
 struct cpu boot_cpu __attribute__((section(".bss.page_aligned")));
 
 /*
- * Called first: before it nothing works but stack and GS base. If the block is not what we were built for there is no way to say
- * so but to stop; hypercalls come with it.
+ * Called first: before it nothing works but stack and GS base. If the block is not what we were built for there is no
+ * way to say so but to stop; hypercalls come with it.
  */
 void arch_boot_init(const struct um_boot *b)
 {

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Signal frames on a program's stack and the way back, in Linux's layout (arch/x86/include/uapi/asm/sigcontext.h, ucontext.h):
+ * Signal frames on a program's stack and the way back, in Linux's layout (arch/x86/include/uapi/asm/sigcontext.h,
+ * ucontext.h):
  *
  *	higher addresses    FP state (64-byte aligned XSAVE image, then FP_XSTATE_MAGIC2)
  *	                    struct siginfo
  *	                    struct ucontext with struct sigcontext
  *	RSP at the handler  return address: the restorer, which calls rt_sigreturn
  *
- * Everything sigreturn reads is the program's word: registers are masked, the FP image is copied and its header rebuilt.
+ * Everything sigreturn reads is the program's word: registers are masked, the FP image is copied and its header
+ * rebuilt.
  */
 #include <gk/errno.h>
 #include <gk/fpu.h>
@@ -262,8 +264,8 @@ long sys_rt_sigreturn(struct pt_regs *regs)
 	if (copy_from_user(&uc, (void __user *)(regs->rsp - 8 + offsetof(struct rt_sigframe, uc)), sizeof(uc)))
 		goto bad;
 	/*
-	 * Where Linux fails on its way out, with the registers already restored, we do before. Not so with an impossible RIP: it
-	 * faults when it is loaded, and a handler finds it there.
+	 * Where Linux fails on its way out, with the registers already restored, we do before. Not so with an
+	 * impossible RIP: it faults when it is loaded, and a handler finds it there.
 	 */
 	if ((uc.mc.cs | 3) != PVM_USER_CS || restore_fpstate(uc.mc.fpstate))
 		goto bad;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Events: a program's exceptions become page faults handled or signals; interrupts are bits in PVCS.pending; exceptions of the
- * kernel itself are page faults of the copy helpers, or the end. And the work on the way back to a program.
+ * Events: a program's exceptions become page faults handled or signals; interrupts are bits in PVCS.pending; exceptions
+ * of the kernel itself are page faults of the copy helpers, or the end. And the work on the way back to a program.
  *
  * Event details are read from the PVCS before anything can fault: a nested event overwrites them.
  */
@@ -130,8 +130,8 @@ static void user_exception(struct pt_regs *regs, u32 vector)
 }
 
 /*
- * On its way from a patched call site to syscall_entry (direct.S): user mode, but in our text. What the program must not see
- * there (signals) waits for the few instructions until the call has begun.
+ * On its way from a patched call site to syscall_entry (direct.S): user mode, but in our text. What the program must
+ * not see there (signals) waits for the few instructions until the call has begun.
  */
 static bool in_direct_stub(const struct pt_regs *regs)
 {
@@ -208,8 +208,8 @@ static bool is_restart_code(const struct pt_regs *regs)
 #define WORK_FOR_SIGNAL_CODE (WORK_SIGNAL | WORK_RESTORE_SIGMASK | WORK_EXIT_GROUP | WORK_NOTIFY)
 
 /*
- * The slow way out: until there is nothing left to do. Anyone who gives us more after the last look also kicks, and the backend
- * looks at PVCS.pending after it has announced user mode.
+ * The slow way out: until there is nothing left to do. Anyone who gives us more after the last look also kicks, and the
+ * backend looks at PVCS.pending after it has announced user mode.
  */
 void exit_to_user(struct pt_regs *regs)
 {

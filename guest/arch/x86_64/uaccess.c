@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Copies from and to programs: range checks here, accesses in uaccess.S. The limits are the boot block's, so no address that
- * passes can lie in supervisor memory.
+ * Copies from and to programs: range checks here, accesses in uaccess.S. The limits are the boot block's, so no address
+ * that passes can lie in supervisor memory.
  */
 #include <gk/init.h>
 #include <gk/uaccess.h>

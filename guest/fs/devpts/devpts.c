@@ -2,9 +2,9 @@
 /*
  * devpts: a directory with a name for each living pty, and ptmx.
  *
- * There is one instance; every mount shows it, and the options of the last mount hold for the names made from then on. Names are
- * not stored: a lookup asks the pty table, and a cached name is checked against it (its pty may be gone, its number used again).
- * The pty keeps its inode, so that changes of owner and mode last as long as the pty.
+ * There is one instance; every mount shows it, and the options of the last mount hold for the names made from then on.
+ * Names are not stored: a lookup asks the pty table, and a cached name is checked against it (its pty may be gone, its
+ * number used again). The pty keeps its inode, so that changes of owner and mode last as long as the pty.
  */
 #include <gk/fs.h>
 #include <gk/init.h>

@@ -270,7 +270,9 @@ int fuse_setattr(struct dentry *d, struct inode *inode, const struct iattr *attr
 	err = fuse_call_exact(&c);
 	if (err)
 		return err;
-	/* Who asked meanwhile may have been told how it was before; and so were we, of what was written back meanwhile. */
+	/*
+	 * Who asked meanwhile may have been told how it was before; and so were we, of what was written back meanwhile.
+	 */
 	fuse_changed(inode, false);
 	version += ATTR_CHANGE;
 	if (in.valid & FATTR_SIZE) {

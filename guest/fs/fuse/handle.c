@@ -11,7 +11,10 @@
  */
 #include "fuse.h"
 
-/* Idle read handles: the host's descriptors are worth something, and most of what the server can hold is for open files. */
+/*
+ * Idle read handles: the host's descriptors are worth something, and most of what the server can hold is for open
+ * files.
+ */
 #define MAX_IDLE 512
 #define IDLE_SHARE 4
 

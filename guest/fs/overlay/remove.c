@@ -54,8 +54,8 @@ static int lower_has(const struct inode *dir, const struct dentry *d)
 }
 
 /*
- * The file has lost a name. While it has others the count must outlive its inode's time in memory: of what was copied up its
- * origin sees to that, a lower file waits in a list. names_lock held.
+ * The file has lost a name. While it has others the count must outlive its inode's time in memory: of what was copied
+ * up its origin sees to that, a lower file waits in a list. names_lock held.
  */
 static void drop_link(struct inode *i)
 {

@@ -102,8 +102,8 @@ void ovl_forget_links(struct ovl_inode *oi)
 /* ---- super block ---- */
 
 /*
- * What can be written is the upper layer's. What the lower one holds is there as well: without it an empty upper layer would
- * make a full tree look empty.
+ * What can be written is the upper layer's. What the lower one holds is there as well: without it an empty upper layer
+ * would make a full tree look empty.
  */
 static int ovl_statfs(struct super *sb, struct statfs64 *st)
 {

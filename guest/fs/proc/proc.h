@@ -42,7 +42,10 @@ extern const struct dentry_ops proc_pid_dentry_ops;
 struct task *proc_task(const struct inode *i);
 /* Its memory, to be given to mm_put_user(), or NULL. */
 struct mm *task_mm(struct task *t);
-/* Makes the inode of an entry below the pid directory @dir and gives it to @d, which is not kept in the cache. 0 or -ENOMEM. */
+/*
+ * Makes the inode of an entry below the pid directory @dir and gives it to @d, which is not kept in the cache. 0 or
+ * -ENOMEM.
+ */
 int proc_pid_add(struct inode *dir, struct dentry *d, struct task *t, const struct pid_entry *e, umode_t mode, int fd);
 u64 proc_pid_ino(s32 pid, u32 what);
 /* Opens an entry that has a show function, for seq_read() and friends. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * CPU time (kernel/rusage.c). The total of a task is exact: the scheduler adds it up in sum_exec_ns at context switches.
- * How it splits into user and system time is sampled: one entry into the kernel in ACCT_SAMPLE is measured and counts for
- * all of them, so that an ordinary entry costs one increment.
+ * CPU time (kernel/rusage.c). The total of a task is exact: the scheduler adds it up in sum_exec_ns at context
+ * switches. How it splits into user and system time is sampled: one entry into the kernel in ACCT_SAMPLE is measured
+ * and counts for all of them, so that an ordinary entry costs one increment.
  */
 #ifndef GK_ACCT_H
 #define GK_ACCT_H
@@ -36,7 +36,10 @@ void process_times(struct process *p, u64 *utime_ns, u64 *stime_ns);
 
 /* siglock held: @t leaves its process; its figures go to acct_dead. */
 void account_thread_exit(struct task *t);
-/* @parent has waited for the zombie @child: what it and its children used goes to the children of @parent. task_lock held. */
+/*
+ * @parent has waited for the zombie @child: what it and its children used goes to the children of @parent. task_lock
+ * held.
+ */
 void account_reap(struct process *parent, struct process *child);
 /* System calls of all programs since the start, however they came in. Takes task_lock; others may be running. */
 u64 account_syscalls(void);

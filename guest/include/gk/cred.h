@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Credentials: immutable once published, shared by reference. A task changes its own by replacing them (kernel/cred.c). */
+/*
+ * Credentials: immutable once published, shared by reference. A task changes its own by replacing them (kernel/cred.c).
+ */
 #ifndef GK_CRED_H
 #define GK_CRED_H
 

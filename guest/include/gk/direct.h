@@ -2,9 +2,9 @@
 /*
  * Direct switch: system calls that reach the kernel by a jump instead of a trap (arch/x86_64/direct.c).
  *
- * A text page with system-call sites gets one patched copy, its twin, shared by all processes. Programs that map the page
- * executable and not writable see the twin; everybody else (reads, ptrace, copy on write) the original. Nothing is patched
- * where the backend does not offer UM_FEAT_DIRECT.
+ * A text page with system-call sites gets one patched copy, its twin, shared by all processes. Programs that map the
+ * page executable and not writable see the twin; everybody else (reads, ptrace, copy on write) the original. Nothing is
+ * patched where the backend does not offer UM_FEAT_DIRECT.
  */
 #ifndef GK_DIRECT_H
 #define GK_DIRECT_H
@@ -16,8 +16,8 @@ struct page;
 struct vma;
 
 /*
- * Whose text is patched. DIRECT_OWN: only that of the file the process executes. A program without an interpreter that maps other
- * files executable is most likely one that reads them as data, to translate their code (valgrind).
+ * Whose text is patched. DIRECT_OWN: only that of the file the process executes. A program without an interpreter that
+ * maps other files executable is most likely one that reads them as data, to translate their code (valgrind).
  */
 enum direct_text { DIRECT_ALL, DIRECT_OWN };
 
@@ -40,8 +40,8 @@ void direct_mm_disable(struct mm *mm);
 bool direct_text(const struct vma *v);
 /*
  * The pages to map for the page-cache pages p[0..n), in ascending order, of a vma that is direct_text(): each
- * entry is replaced by the page's twin, if it has one (no sites near it, another address has the slots, no table: it has not).
- * References move along. Page p[i] is to be mapped at base + (p[i]->index - first) pages. mmap_lock held.
+ * entry is replaced by the page's twin, if it has one (no sites near it, another address has the slots, no table: it
+ * has not). References move along. Page p[i] is to be mapped at base + (p[i]->index - first) pages. mmap_lock held.
  */
 void direct_text_pages(struct mm *mm, struct page **p, u32 n, u64 first, u64 base);
 /* A reference to the page a twin was made from, or to @p itself if it is none. */

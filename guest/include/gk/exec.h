@@ -52,8 +52,8 @@ int exec_read_head(struct exec *e);
 /* kernel/script.c: 1: e->file is a script, replaced by its interpreter now; 0: it is not; or -errno. */
 int exec_script(struct exec *e);
 /*
- * kernel/elf.c: builds e->mm from e->file: segments, interpreter, vDSO, stack with all strings and tables. Nothing of the
- * current program is touched. -ENOEXEC: not ours.
+ * kernel/elf.c: builds e->mm from e->file: segments, interpreter, vDSO, stack with all strings and tables. Nothing of
+ * the current program is touched. -ENOEXEC: not ours.
  */
 int elf_load(struct exec *e);
 

@@ -2,8 +2,8 @@
 /*
  * Who is told by a signal that a file is ready (F_SETOWN, F_SETSIG, O_ASYNC; fs/fasync.c).
  *
- * What files are opened on (a pipe, a socket, a terminal) has a struct fasync_list and says with fasync_notify() what happens to
- * it; its file_ops.fasync gives the list. Zeroed memory is an empty list.
+ * What files are opened on (a pipe, a socket, a terminal) has a struct fasync_list and says with fasync_notify() what
+ * happens to it; its file_ops.fasync gives the list. Zeroed memory is an empty list.
  */
 #ifndef GK_FASYNC_H
 #define GK_FASYNC_H
@@ -30,8 +30,8 @@ struct fasync_list {
 void fasync_notify_slow(struct fasync_list *l, int what);
 
 /*
- * Tells the owners of the files on @l that asked for it (O_ASYNC). FASYNC_IN goes to files open for reading, FASYNC_OUT to those
- * open for writing. Any context that may take task_lock.
+ * Tells the owners of the files on @l that asked for it (O_ASYNC). FASYNC_IN goes to files open for reading, FASYNC_OUT
+ * to those open for writing. Any context that may take task_lock.
  */
 static inline void fasync_notify(struct fasync_list *l, int what)
 {
@@ -39,7 +39,10 @@ static inline void fasync_notify(struct fasync_list *l, int what)
 		fasync_notify_slow(l, what);
 }
 
-/* O_ASYNC of @f is switched; @fd is what the signal will name. 0, -ENOMEM. Files without file_ops.fasync: nothing happens. */
+/*
+ * O_ASYNC of @f is switched; @fd is what the signal will name. 0, -ENOMEM. Files without file_ops.fasync: nothing
+ * happens.
+ */
 int fasync_set(int fd, struct file *f, bool on);
 /* @f alone: joins @l, or leaves (NULL) the list it is on. */
 int fasync_join(int fd, struct file *f, struct fasync_list *l);

@@ -16,7 +16,10 @@ struct file;
 #define F_SETLK 6
 #define F_SETLKW 7
 
-/* Two locks conflict if their ranges meet, one is for writing and the owners differ. Offsets in bytes, both ends included. */
+/*
+ * Two locks conflict if their ranges meet, one is for writing and the owners differ. Offsets in bytes, both ends
+ * included.
+ */
 struct file_lock {
 	struct list_head link; /* ctx->lock */
 	void *owner;	       /* struct files of a POSIX lock; struct file of the others */

@@ -43,7 +43,9 @@
 struct task *first_task_new(void (*fn)(void *arg));
 /* sched.c */ void finish_switch(struct task *prev);
 void sched_clock_init(void);
-/* exec.c: replaces current's program; argument and environment strings in kernel memory, NULL-terminated. 0 or -errno. */
+/*
+ * exec.c: replaces current's program; argument and environment strings in kernel memory, NULL-terminated. 0 or -errno.
+ */
 int kernel_execve(const char *file, const char *const *argv, const char *const *envp);
 /* first.c */ void start_first_program(void);
 /* init.c */ void init_devices(void);

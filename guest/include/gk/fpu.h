@@ -2,8 +2,8 @@
 /*
  * Floating-point and vector state (arch/x86_64/fpu.c). It belongs to programs; the kernel has no such code.
  *
- * While a task with an mm runs, in user mode or in the kernel, its state is live in the processor. task->fpstate is a standard
- * (non-compacted) XSAVE area, valid while the task is not running.
+ * While a task with an mm runs, in user mode or in the kernel, its state is live in the processor. task->fpstate is a
+ * standard (non-compacted) XSAVE area, valid while the task is not running.
  */
 #ifndef GK_FPU_H
 #define GK_FPU_H

@@ -2,9 +2,9 @@
 /*
  * The VFS: inodes, dentries, mounts, open files, descriptor tables, and what a file system implements.
  *
- * Objects: an inode is a file; a dentry is a name in a directory (negative when inode is NULL); a mount puts a super block's
- * tree on a dentry; a path is mount + dentry; a file is an open description. Names are bytes, at most 255; paths at most
- * PATH_MAX - 1.
+ * Objects: an inode is a file; a dentry is a name in a directory (negative when inode is NULL); a mount puts a super
+ * block's tree on a dentry; a path is mount + dentry; a file is an open description. Names are bytes, at most 255;
+ * paths at most PATH_MAX - 1.
  */
 #ifndef GK_FS_H
 #define GK_FS_H
@@ -185,8 +185,8 @@ void path_put(const struct path *p);
 
 struct inode_ops {
 	/*
-	 * Directory: finds @d->name; d_add()s the inode or NULL (negative: "not there" is remembered). 0 or -errno; -ENOENT: not
-	 * there, not to be remembered, and nothing can be made there. Dir locked for reading at least.
+	 * Directory: finds @d->name; d_add()s the inode or NULL (negative: "not there" is remembered). 0 or -errno;
+	 * -ENOENT: not there, not to be remembered, and nothing can be made there. Dir locked for reading at least.
 	 */
 	int (*lookup)(struct inode *dir, struct dentry *d);
 	/* The following: dir->lock held for writing; @d negative and hashed or not; on success d_instantiate(). */
@@ -251,9 +251,9 @@ struct file {
 	loff_t pos;
 	struct path path;
 	/*
-	 * Whose content this is. Usually that of path.dentry; a stacked file system's open() may put the inode of a layer here,
-	 * so that reads, writes and mappings go straight to it. What belongs to the name (locks, attributes, permissions,
-	 * notification) goes by file_inode().
+	 * Whose content this is. Usually that of path.dentry; a stacked file system's open() may put the inode of a
+	 * layer here, so that reads, writes and mappings go straight to it. What belongs to the name (locks,
+	 * attributes, permissions, notification) goes by file_inode().
 	 */
 	struct inode *inode;
 	const struct file_ops *ops;
@@ -304,7 +304,10 @@ struct super_ops {
 	int (*statfs)(struct super *sb, struct statfs64 *st);
 	/* Last reference to an inode: free private data. @inode->nlink says whether content goes too. */
 	void (*evict)(struct inode *inode);
-	/* All mounts are gone. kill: first of all, to drop references that pin dentries; put_super: nothing is left. Optional. */
+	/*
+	 * All mounts are gone. kill: first of all, to drop references that pin dentries; put_super: nothing is left.
+	 * Optional.
+	 */
 	void (*kill)(struct super *sb);
 	void (*put_super)(struct super *sb);
 	/* mount -o remount: NULL: only MS_RDONLY changes. */
@@ -428,7 +431,9 @@ struct dentry *d_lookup(struct dentry *parent, const char *name, u32 len);
 struct dentry *dget(struct dentry *d);
 void dput(struct dentry *d); /* NULL is fine */
 struct dentry *dget_parent(struct dentry *d);
-/* The entry @name of directory @dir, from the cache or the file system; dir->inode->lock held. Maybe negative. ERR_PTR. */
+/*
+ * The entry @name of directory @dir, from the cache or the file system; dir->inode->lock held. Maybe negative. ERR_PTR.
+ */
 struct dentry *lookup_one(struct dentry *dir, const char *name, u32 len);
 bool d_is_ancestor(struct dentry *a, struct dentry *d); /* a == d counts */
 void d_prune_children(struct dentry *d);		/* drop unused cached names below */
@@ -452,7 +457,10 @@ int user_path_at(int dfd, const char __user *name, u32 flags, struct path *out);
 /* Copies a path from a program: kmalloc'ed (kfree) or ERR_PTR(-EFAULT, -ENAMETOOLONG, -ENOENT when empty). */
 char *getname(const char __user *name);
 char *getname_flags(const char __user *name, u32 flags);
-/* Locks the parent and gives the (maybe negative) dentry of the last component, for creation. done_path_create() undoes. */
+/*
+ * Locks the parent and gives the (maybe negative) dentry of the last component, for creation. done_path_create()
+ * undoes.
+ */
 struct dentry *path_create(int dfd, const char *name, struct path *parent, bool is_dir);
 void done_path_create(struct path *parent, struct dentry *d);
 int inode_permission(struct inode *i, u32 mask);
@@ -460,8 +468,8 @@ int generic_permission(struct inode *i, u32 mask);
 int vfs_getattr(const struct path *p, struct kstat *st, u32 mask);
 int notify_change(struct dentry *d, struct iattr *attr); /* takes inode lock; permission checks inside */
 /*
- * Changes of a directory: @dir locked for writing, permissions and read-only mounts checked by the caller (the path functions
- * do). They call the file system, the notification hooks and keep the cache right.
+ * Changes of a directory: @dir locked for writing, permissions and read-only mounts checked by the caller (the path
+ * functions do). They call the file system, the notification hooks and keep the cache right.
  */
 int vfs_create(struct inode *dir, struct dentry *d, umode_t mode);
 int vfs_unlink(struct inode *dir, struct dentry *d);
@@ -519,8 +527,8 @@ int files_unshare(void); /* exec, unshare: current gets a private table */
 struct file *fd_get(int fd);
 struct file *fd_get_raw(int fd);
 /*
- * The same for the time of one system call, without touching the count when nobody else shares the table. fdref.f is NULL when
- * there is no such file. The caller must not close or replace @fd before fdref_put().
+ * The same for the time of one system call, without touching the count when nobody else shares the table. fdref.f is
+ * NULL when there is no such file. The caller must not close or replace @fd before fdref_put().
  */
 struct fdref {
 	struct file *f;
@@ -596,8 +604,8 @@ void fsnotify_name(struct inode *dir, u32 mask, const char *name, u32 cookie);
 /* What happens to a file seen from its own watch and from its directory's: open, read, write, close, attributes. */
 void fsnotify_dentry(struct dentry *d, u32 mask);
 /*
- * inode_put() of a watched inode without links: drops the reference. If the watches' is the only one left, the file is gone:
- * IN_DELETE_SELF, and its watches end. False: there are no watches (any more), nothing was done.
+ * inode_put() of a watched inode without links: drops the reference. If the watches' is the only one left, the file is
+ * gone: IN_DELETE_SELF, and its watches end. False: there are no watches (any more), nothing was done.
  */
 bool fsnotify_inode_put(struct inode *i);
 /* All mounts of @sb are gone: IN_UNMOUNT, and the watches on its inodes end. */

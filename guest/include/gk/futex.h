@@ -9,7 +9,8 @@ struct task;
 
 /*
  * Current is about to give up its address space (exit, exec): robust list and PI locks go to their waiters with
- * FUTEX_OWNER_DIED, then clear_child_tid is zeroed and woken if others use the memory too. Before mm is replaced or dropped.
+ * FUTEX_OWNER_DIED, then clear_child_tid is zeroed and woken if others use the memory too. Before mm is replaced or
+ * dropped.
  */
 void futex_mm_release(void);
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Intrusive doubly linked lists. The caller locks. An entry is in at most one list per link; list_del() leaves it empty. */
+/*
+ * Intrusive doubly linked lists. The caller locks. An entry is in at most one list per link; list_del() leaves it
+ * empty.
+ */
 #ifndef GK_LIST_H
 #define GK_LIST_H
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Locks. Supervisor code is never preempted and never interrupted, so one kind of spin lock is enough; it spins for about a
- * microsecond and then sleeps in the hypervisor (UM_HC_WAIT), because the host may have preempted the holder's vCPU.
- * Nobody may block (schedule, copy to or from a program, wait) while holding a spinlock. The order is in docs/locking.md.
+ * Locks. Supervisor code is never preempted and never interrupted, so one kind of spin lock is enough; it spins for
+ * about a microsecond and then sleeps in the hypervisor (UM_HC_WAIT), because the host may have preempted the holder's
+ * vCPU. Nobody may block (schedule, copy to or from a program, wait) while holding a spinlock. The order is in
+ * docs/locking.md.
  */
 #ifndef GK_LOCK_H
 #define GK_LOCK_H

@@ -2,8 +2,8 @@
 /*
  * Address spaces, page tables, the page cache (mm/).
  *
- * Guest page tables are the only truth; the backend shadows them. Whoever removes, replaces or write-protects a present entry
- * tells the backend (mmu_flush_range()) before relying on it. Adding entries or permissions needs no call.
+ * Guest page tables are the only truth; the backend shadows them. Whoever removes, replaces or write-protects a present
+ * entry tells the backend (mmu_flush_range()) before relying on it. Adding entries or permissions needs no call.
  */
 #ifndef GK_MM_H
 #define GK_MM_H
@@ -51,7 +51,10 @@ struct vm_fault {
 struct vm_ops {
 	void (*open)(struct vma *vma); /* a copy was made (fork, split) */
 	void (*close)(struct vma *vma);
-	/* Gives the page for vf->pgoff. 0, or -errno: -EFAULT SIGSEGV, -EIO SIGBUS, -ENOMEM. mmap_lock held for reading. */
+	/*
+	 * Gives the page for vf->pgoff. 0, or -errno: -EFAULT SIGSEGV, -EIO SIGBUS, -ENOMEM. mmap_lock held for
+	 * reading.
+	 */
 	int (*fault)(struct vm_fault *vf);
 	/* A shared page is about to become writable: make it dirty, get space. 0 or -errno. May be NULL. */
 	int (*page_mkwrite)(struct vm_fault *vf);
@@ -59,7 +62,9 @@ struct vm_ops {
 	bool movable; /* of a VM_SPECIAL one: mremap() may move it, as a whole */
 };
 
-/* Start, end, flags and pgoff: written with mmap_lock held for writing and, if there is a file, mapping->vma_lock too. */
+/*
+ * Start, end, flags and pgoff: written with mmap_lock held for writing and, if there is a file, mapping->vma_lock too.
+ */
 struct vma {
 	u64 start, end;
 	u32 flags;
@@ -72,7 +77,10 @@ struct vma {
 	void *private;
 	struct list_head mapping_link; /* mapping->vma_lock: inode's list of mappings */
 	bool has_anon;		       /* some private page may be in it; never goes back to false */
-	/* Hints of the fault handler, racy: where the last window ended, how many in a row joined, how many stood alone. */
+	/*
+	 * Hints of the fault handler, racy: where the last window ended, how many in a row joined, how many stood
+	 * alone.
+	 */
 	u64 fault_next;
 	u32 fault_streak, fault_lonely;
 };
@@ -114,8 +122,8 @@ bool mm_get_user(struct mm *mm);
 void mm_get(struct mm *mm);
 void mm_put(struct mm *mm);
 /*
- * Loads mm's table on this vCPU (NULL: the home table). Live FP and FS base are lost: the caller has saved them. 0, or -EAGAIN
- * when the backend has nothing to run it on just now: the old table stays loaded.
+ * Loads mm's table on this vCPU (NULL: the home table). Live FP and FS base are lost: the caller has saved them. 0, or
+ * -EAGAIN when the backend has nothing to run it on just now: the old table stays loaded.
  */
 int mm_switch(struct mm *mm);
 
@@ -151,7 +159,10 @@ void vma_usage(struct mm *mm, struct vma *v, struct vma_usage *u);
 
 /* mm/mmu.c: tells the backend. */
 void mmu_flush_range(struct mm *mm, u64 start, u64 end, u32 kind); /* UM_FLUSH_* */
-/* Physically contiguous backing: removes page-table entries of all mappings of [first,last] of @m (truncate, invalidate). */
+/*
+ * Physically contiguous backing: removes page-table entries of all mappings of [first,last] of @m (truncate,
+ * invalidate).
+ */
 struct mapping;
 void unmap_mapping_range(struct mapping *m, u64 first, u64 last, bool even_cow);
 /*
@@ -201,9 +212,13 @@ void mapping_init(struct mapping *m, struct inode *host, const struct mapping_op
 struct page *mapping_find(struct mapping *m, u64 index);
 /* The page up to date with a reference, reading it (and reading ahead) if needed. ERR_PTR: -EIO, -ENOMEM... */
 struct page *mapping_read(struct mapping *m, struct file *file, u64 index);
-/* The page for writing [from,to) of it: locked, with a reference, read first unless wholly overwritten or beyond EOF. */
+/*
+ * The page for writing [from,to) of it: locked, with a reference, read first unless wholly overwritten or beyond EOF.
+ */
 struct page *mapping_write_begin(struct mapping *m, struct file *file, u64 index, u32 from, u32 to);
-/* Marks dirty and up to date, unlocks, puts. from == to: nothing was written, a page that was not up to date stays so. */
+/*
+ * Marks dirty and up to date, unlocks, puts. from == to: nothing was written, a page that was not up to date stays so.
+ */
 void mapping_write_end(struct mapping *m, struct page *p, u32 from, u32 to);
 void page_lock(struct page *p);
 bool page_trylock(struct page *p);
@@ -232,7 +247,10 @@ extern const struct vm_ops generic_file_vm_ops;
 /* Background: write dirty pages older than some seconds; reclaim clean ones when memory is short. */
 u64 pagecache_reclaim(u64 want_pages);
 int sync_all(void);
-/* For a task on its way to user mode that used what is reserved for the kernel (WORK_RECLAIM): frees memory, even by killing. */
+/*
+ * For a task on its way to user mode that used what is reserved for the kernel (WORK_RECLAIM): frees memory, even by
+ * killing.
+ */
 void refill_reserve(void);
 
 /* Out of memory: picks and kills (mm/oom.c). Returns false when nothing can be killed. */

@@ -3,8 +3,8 @@
  * Pages of guest RAM and their allocator (mm/page_alloc.c).
  *
  * Metadata costs nothing at boot: an all-zero struct page means "never used, content zero". Blocks of 2^order pages are
- * naturally aligned in guest-physical space, which is what makes host mappings merge: user memory and page cache ask for
- * order 4 (64 KB) and split.
+ * naturally aligned in guest-physical space, which is what makes host mappings merge: user memory and page cache ask
+ * for order 4 (64 KB) and split.
  */
 #ifndef GK_PAGE_H
 #define GK_PAGE_H

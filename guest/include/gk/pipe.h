@@ -77,7 +77,10 @@ ssize_t pipe_take(struct pipe *p, struct iov_iter *it, bool nonblock);
 ssize_t pipe_give(struct pipe *p, struct iov_iter *it, bool packet, bool nonblock);
 /* Lock held. Drops the oldest buffer, which must be empty or unwanted. */
 void pipe_drop_tail(struct pipe *p);
-/* Sleep until there is data (or no writer), or room (or no reader). Lock held before and after. 0, -EAGAIN, -ERESTARTSYS. */
+/*
+ * Sleep until there is data (or no writer), or room (or no reader). Lock held before and after. 0, -EAGAIN,
+ * -ERESTARTSYS.
+ */
 int pipe_wait_data(struct pipe *p, bool nonblock);
 int pipe_wait_room(struct pipe *p, bool nonblock);
 /* Lock not needed: after data or room came. */

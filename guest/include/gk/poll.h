@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * poll, select and epoll ask a file twice: what is ready now, and "tell me when that may change" (poll_wait with the wait
- * queues the file will wake). A file's poll op must call poll_wait() before it looks at its state.
+ * poll, select and epoll ask a file twice: what is ready now, and "tell me when that may change" (poll_wait with the
+ * wait queues the file will wake). A file's poll op must call poll_wait() before it looks at its state.
  */
 #ifndef GK_POLL_H
 #define GK_POLL_H
@@ -40,7 +40,10 @@ static inline void poll_wait(struct file *f, struct wait_queue *q, struct poll_t
 /* Asks a file; files without a poll op are always readable and writable. fs/poll.c */
 u32 vfs_poll(struct file *f, struct poll_table *pt);
 
-/* Takes a file that goes away out of every epoll set. file_put() calls it for the last reference, before release. fs/epoll.c */
+/*
+ * Takes a file that goes away out of every epoll set. file_put() calls it for the last reference, before release.
+ * fs/epoll.c
+ */
 void epoll_release_file(struct file *f);
 
 #endif

@@ -16,8 +16,8 @@
 #define PTRACE_EVENT_STOP 128
 
 /*
- * System-call entry and exit when WORK_TRACE_SYSCALL is set. Entry: regs->rax holds -ENOSYS; false: the tracer took the call
- * away (or current is dying), regs->rax is the result.
+ * System-call entry and exit when WORK_TRACE_SYSCALL is set. Entry: regs->rax holds -ENOSYS; false: the tracer took the
+ * call away (or current is dying), regs->rax is the result.
  */
 bool ptrace_syscall_enter(struct pt_regs *regs);
 void ptrace_syscall_exit(struct pt_regs *regs);
@@ -39,8 +39,8 @@ void ptrace_replace_leader(struct task *old);
 /* current traces others: lets them all go (kills those with PTRACE_O_EXITKILL). Early in do_exit(), no lock held. */
 void ptrace_exit_tracer(void);
 /*
- * task_lock held: @t leaves its process with @status (for a leader: the whole process is dead). Its tracer will find that
- * with wait, unless it is the parent, which is told anyway.
+ * task_lock held: @t leaves its process with @status (for a leader: the whole process is dead). Its tracer will find
+ * that with wait, unless it is the parent, which is told anyway.
  */
 void ptrace_exit_tracee(struct task *t, u32 status);
 
@@ -52,8 +52,9 @@ struct ptrace_report {
 	u32 uid;
 };
 /*
- * task_lock held, from wait: looks at what the threads of current's process trace, of those that @wants() chooses (@pgrp is
- * the tracee's group or NULL when it is gone). 1: *r is filled, and forgotten unless @keep; 0: there are tracees; -ECHILD: none.
+ * task_lock held, from wait: looks at what the threads of current's process trace, of those that @wants() chooses
+ * (@pgrp is the tracee's group or NULL when it is gone). 1: *r is filled, and forgotten unless @keep; 0: there are
+ * tracees; -ECHILD: none.
  */
 int ptrace_wait(bool (*wants)(void *arg, s32 tid, struct pid *pgrp), void *arg, bool keep, bool exits,
 		struct ptrace_report *r);
@@ -64,7 +65,10 @@ s32 ptrace_tracer_nr(struct task *t);
 /* May current look into @t as a tracer could (PTRACE_MODE_ATTACH)? 0 or -EPERM. No lock held. */
 int ptrace_may_access(struct task *t);
 
-/* signal.c: current, siglock held (dropped and retaken). A signal is about to be taken: what the tracer makes of it, or 0. */
+/*
+ * signal.c: current, siglock held (dropped and retaken). A signal is about to be taken: what the tracer makes of it, or
+ * 0.
+ */
 int ptrace_signal(int sig, struct siginfo *info);
 /* jobctl.c: current, siglock held (dropped and retaken): the group stops, or PTRACE_INTERRUPT. */
 void ptrace_group_stop(int sig);

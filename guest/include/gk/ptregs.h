@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A program's registers at the top of its task's kernel stack, in Linux's struct pt_regs order (ptrace and signals use it). */
+/*
+ * A program's registers at the top of its task's kernel stack, in Linux's struct pt_regs order (ptrace and signals use
+ * it).
+ */
 #ifndef GK_PTREGS_H
 #define GK_PTREGS_H
 

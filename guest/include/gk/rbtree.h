@@ -40,8 +40,8 @@ struct rb_node *rb_next(const struct rb_node *n);
 struct rb_node *rb_prev(const struct rb_node *n);
 
 /*
- * Trees whose nodes carry a value computed from their subtree: @update recomputes a node's from its own data and its two
- * children's. A tree uses either these two or the plain ones above, never both.
+ * Trees whose nodes carry a value computed from their subtree: @update recomputes a node's from its own data and its
+ * two children's. A tree uses either these two or the plain ones above, never both.
  */
 typedef void (*rb_update_t)(struct rb_node *n);
 void rb_insert_augmented(struct rb_node *n, struct rb_root *root, rb_update_t update);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Restartable sequences (kernel/rseq.c): a program registers a structure in which we keep the number of its vCPU; a critical
- * section that was preempted, migrated or interrupted by a signal goes on at its abort address.
+ * Restartable sequences (kernel/rseq.c): a program registers a structure in which we keep the number of its vCPU; a
+ * critical section that was preempted, migrated or interrupted by a signal goes on at its abort address.
  */
 #ifndef GK_RSEQ_H
 #define GK_RSEQ_H

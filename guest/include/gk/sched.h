@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The scheduler (kernel/sched.c): what start-up, fork and the scheduling calls need. What everyone needs is in gk/task.h.
+ * The scheduler (kernel/sched.c): what start-up, fork and the scheduling calls need. What everyone needs is in
+ * gk/task.h.
  */
 #ifndef GK_SCHED_H
 #define GK_SCHED_H

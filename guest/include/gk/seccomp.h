@@ -12,8 +12,8 @@ struct task;
 #define SECCOMP_MODE_FILTER 2
 
 /*
- * At system-call entry when WORK_SECCOMP is set, after ptrace, regs->orig_rax is the number. True: do the call. False: skip
- * it, regs->rax is the result. May end the process.
+ * At system-call entry when WORK_SECCOMP is set, after ptrace, regs->orig_rax is the number. True: do the call. False:
+ * skip it, regs->rax is the result. May end the process.
  */
 bool seccomp_enter(struct pt_regs *regs);
 /*

@@ -200,14 +200,17 @@ bool fatal_signal_pending(void); /* current is being killed */
 bool signal_pending_task(struct task *t);
 
 /*
- * On the way to user mode when WORK_SIGNAL, WORK_NOTIFY or WORK_RESTORE_SIGMASK is set: delivers one signal or stops; with
- * none to deliver it restarts an interrupted system call and puts the saved mask back. To be called again while any of
- * these bits is set. May not return (the process dies).
+ * On the way to user mode when WORK_SIGNAL, WORK_NOTIFY or WORK_RESTORE_SIGMASK is set: delivers one signal or stops;
+ * with none to deliver it restarts an interrupted system call and puts the saved mask back. To be called again while
+ * any of these bits is set. May not return (the process dies).
  */
 void do_signal(struct pt_regs *regs);
 /* Sets current->blocked (SIGKILL and SIGSTOP are filtered out) and re-evaluates WORK_SIGNAL. */
 void set_current_blocked(u64 mask);
-/* Temporary mask of ppoll, pselect, sigsuspend, epoll_pwait: restored after the handler or at return. 0, -EFAULT, -EINVAL. */
+/*
+ * Temporary mask of ppoll, pselect, sigsuspend, epoll_pwait: restored after the handler or at return. 0, -EFAULT,
+ * -EINVAL.
+ */
 int set_user_sigmask(const u64 __user *mask, size_t size);
 void restore_user_sigmask(bool interrupted);
 
@@ -233,7 +236,9 @@ s32 sas_ss_flags(u64 sp);
 int do_sigaltstack(const struct sigaltstack *ss, struct sigaltstack *old, u64 sp);
 
 /* Threads that come and go (fork.c, exit.c, exec.c). */
-/* @child was just made from current: nothing pending, no stop, no restart; blocked mask and alternate stack are kept. */
+/*
+ * @child was just made from current: nothing pending, no stop, no restart; blocked mask and alternate stack are kept.
+ */
 void signals_new_task(struct task *child);
 /*
  * First in do_exit(), for current: it takes no more signals, shared ones that were meant for it go to other threads, a
@@ -243,13 +248,18 @@ void signals_exit_thread(void);
 /* siglock held: kills every other thread of current's process (they see SIGKILL); returns how many. */
 u32 signals_zap_others(void);
 /*
- * task_lock held, @p is a zombie: tells the parent (p->exit_signal) and wakes its wait_child. True: the parent ignores its
- * children (SIG_IGN or SA_NOCLDWAIT for SIGCHLD), nobody will wait for @p: reap it now.
+ * task_lock held, @p is a zombie: tells the parent (p->exit_signal) and wakes its wait_child. True: the parent ignores
+ * its children (SIG_IGN or SA_NOCLDWAIT for SIGCHLD), nobody will wait for @p: reap it now.
  */
 bool notify_parent_exit(struct process *p);
-/* task_lock held. No process of the group has a parent in another group of the same session (@ignored counts as gone). */
+/*
+ * task_lock held. No process of the group has a parent in another group of the same session (@ignored counts as gone).
+ */
 bool pgrp_is_orphaned(struct pid *pgrp, struct process *ignored);
-/* task_lock held, @p exits or loses @parent: a group that gets orphaned by that and has stopped members gets SIGHUP, SIGCONT. */
+/*
+ * task_lock held, @p exits or loses @parent: a group that gets orphaned by that and has stopped members gets SIGHUP,
+ * SIGCONT.
+ */
 void kill_orphaned_pgrp(struct process *p, struct process *parent);
 
 void signals_flush_exec(struct task *t); /* exec: handlers to default, alternate stack off */

@@ -147,7 +147,10 @@ static inline ktime_t sock_deadline(u64 timeo, bool nonblock)
 		return 0;
 	return timeo == KTIME_NEVER ? KTIME_NEVER : ktime_mono() + timeo;
 }
-/* Waits for @cond on the wait queue @q: 0; -EAGAIN at the deadline; a signal: -ERESTARTSYS, or -EINTR if there is a deadline. */
+/*
+ * Waits for @cond on the wait queue @q: 0; -EAGAIN at the deadline; a signal: -ERESTARTSYS, or -EINTR if there is a
+ * deadline.
+ */
 #define sock_wait(q, cond, deadline) sock_wait_result(wait_event_interruptible_until(q, cond, deadline), deadline)
 static inline int sock_wait_result(int ret, ktime_t deadline)
 {

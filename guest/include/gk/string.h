@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The usual string and memory functions, kernel memory only. strscpy returns the length, or -E2BIG when it had to cut. */
+/*
+ * The usual string and memory functions, kernel memory only. strscpy returns the length, or -E2BIG when it had to cut.
+ */
 #ifndef GK_STRING_H
 #define GK_STRING_H
 

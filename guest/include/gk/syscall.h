@@ -8,7 +8,8 @@
  *		return bytes;  // or a negative errno
  *	}
  *
- * defines sys_read(regs), which the table in kernel/syscall_table.c names. Every number has an entry there with its status.
+ * defines sys_read(regs), which the table in kernel/syscall_table.c names. Every number has an entry there with its
+ * status.
  */
 #ifndef GK_SYSCALL_H
 #define GK_SYSCALL_H

@@ -2,8 +2,8 @@
 /*
  * Tasks (threads), processes and what they share.
  *
- * A task is one thread. The threads of a process share struct process (what POSIX gives to the process: signals, limits,
- * timers, children). Memory, descriptors, directories and handlers are shared by reference, as clone flags say.
+ * A task is one thread. The threads of a process share struct process (what POSIX gives to the process: signals,
+ * limits, timers, children). Memory, descriptors, directories and handlers are shared by reference, as clone flags say.
  */
 #ifndef GK_TASK_H
 #define GK_TASK_H
@@ -256,7 +256,10 @@ struct process *process_get(struct process *p);
 void process_put(struct process *p);
 
 /* kernel/pid.c: lookups return a reference, or NULL. */
-/* A free number, or @nr if not 0: ERR_PTR(-EEXIST, -EAGAIN, -ENOMEM). Not to be found before it is attached to something. */
+/*
+ * A free number, or @nr if not 0: ERR_PTR(-EEXIST, -EAGAIN, -ENOMEM). Not to be found before it is attached to
+ * something.
+ */
 struct pid *pid_alloc(s32 nr);
 /* The number given last, after which the search for the next one starts. */
 s32 pid_last(void);
@@ -343,8 +346,8 @@ static inline void poll_pending(void)
 		handle_pending(atomic_xchg(p, 0));
 }
 /*
- * Lays out a new task's kernel stack: it starts with fn(arg) (fn may return once it has become a program), or with NULL at
- * the registers in task_pt_regs(). FP state, FS and GS base are those of @t->fpstate, fsbase, gsbase.
+ * Lays out a new task's kernel stack: it starts with fn(arg) (fn may return once it has become a program), or with NULL
+ * at the registers in task_pt_regs(). FP state, FS and GS base are those of @t->fpstate, fsbase, gsbase.
  */
 void arch_prepare_task(struct task *t, void (*fn)(void *arg), void *arg);
 /* exec: current starts anew at @rip with @rsp and the initial FP state; its mm is loaded. */

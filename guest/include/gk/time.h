@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Times of programs (struct timespec and friends) and kernel times (ns). Conversions to ns saturate below KTIME_NEVER. */
+/*
+ * Times of programs (struct timespec and friends) and kernel times (ns). Conversions to ns saturate below KTIME_NEVER.
+ */
 #ifndef GK_TIME_H
 #define GK_TIME_H
 
@@ -102,8 +104,8 @@ static inline int timeout_from_user(const struct timespec64 __user *uts, ktime_t
 #define TIMER_ABSTIME 1
 
 /*
- * The VMM has interrupted us, perhaps because somebody set CLOCK_REALTIME on the host: if so, absolute timers on it move and
- * TFD_TIMER_CANCEL_ON_SET fires. No locks held; does not sleep. fs/timerfd.c
+ * The VMM has interrupted us, perhaps because somebody set CLOCK_REALTIME on the host: if so, absolute timers on it
+ * move and TFD_TIMER_CANCEL_ON_SET fires. No locks held; does not sleep. fs/timerfd.c
  */
 void timerfd_look_at_clock(void);
 

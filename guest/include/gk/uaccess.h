@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The only ways to a program's memory. Addresses are untrusted; a bad one is -EFAULT, never a crash. May sleep (page faults):
- * never under a spinlock. Implemented in arch/x86_64/uaccess.S with an exception table.
+ * The only ways to a program's memory. Addresses are untrusted; a bad one is -EFAULT, never a crash. May sleep (page
+ * faults): never under a spinlock. Implemented in arch/x86_64/uaccess.S with an exception table.
  */
 #ifndef GK_UACCESS_H
 #define GK_UACCESS_H
@@ -19,8 +19,8 @@ extern struct user_limits {
 /* True if [addr, addr+len) is empty or lies in one of the two ranges programs may use (limits from the boot block). */
 bool access_ok(u64 addr, u64 len);
 /*
- * What Linux checks of a buffer before it looks at the file: that it ends below the top of the programs' half. Only for what
- * then goes through the copy functions: they find out about the rest, byte by byte.
+ * What Linux checks of a buffer before it looks at the file: that it ends below the top of the programs' half. Only for
+ * what then goes through the copy functions: they find out about the rest, byte by byte.
  */
 static inline bool buffer_ok(u64 addr, u64 len)
 {
@@ -89,8 +89,8 @@ size_t copy_from_iter(void *buf, size_t n, struct iov_iter *it);
 size_t zero_iter(size_t n, struct iov_iter *it);
 void iter_advance(struct iov_iter *it, size_t n);
 /*
- * Reads a program's iovec array (readv and friends): *iov is kmalloc'ed when nr > 8, else fast[]; caller frees if != fast.
- * Returns total bytes or -EINVAL/-EFAULT/-ENOMEM. Total is cut at MAX_RW_COUNT.
+ * Reads a program's iovec array (readv and friends): *iov is kmalloc'ed when nr > 8, else fast[]; caller frees if !=
+ * fast. Returns total bytes or -EINVAL/-EFAULT/-ENOMEM. Total is cut at MAX_RW_COUNT.
  */
 ssize_t iter_import(struct iov_iter *it, const struct iovec __user *uvec, size_t nr, struct iovec *fast,
 		    struct iovec **iov);

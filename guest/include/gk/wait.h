@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Wait queues: how a task sleeps until somebody says so. The waiter enqueues itself, sets its state, tests the condition, and
- * only then schedules; the waker makes the condition true first. So no wake-up is lost.
+ * Wait queues: how a task sleeps until somebody says so. The waiter enqueues itself, sets its state, tests the
+ * condition, and only then schedules; the waker makes the condition true first. So no wake-up is lost.
  * poll, select and epoll hang their own entries (func) on the same queues.
  */
 #ifndef GK_WAIT_H
@@ -12,7 +12,9 @@
 struct task;
 struct wait_entry;
 
-/* Called with the queue's lock held; must not sleep nor take the same queue's lock. Returns true if a task was woken. */
+/*
+ * Called with the queue's lock held; must not sleep nor take the same queue's lock. Returns true if a task was woken.
+ */
 typedef bool (*wait_func_t)(struct wait_entry *e, u32 events);
 
 struct wait_queue {
@@ -58,7 +60,9 @@ void remove_wait_queue(struct wait_queue *q, struct wait_entry *e);
 void prepare_to_wait(struct wait_queue *q, struct wait_entry *e, u32 state);
 void finish_wait(struct wait_queue *q, struct wait_entry *e);
 
-/* Internal: one sleep of a wait_event loop. 0: look again; <0: interrupted (-ERESTARTSYS) or -ETIME. In kernel/wait.c. */
+/*
+ * Internal: one sleep of a wait_event loop. 0: look again; <0: interrupted (-ERESTARTSYS) or -ETIME. In kernel/wait.c.
+ */
 int wait_event_step(struct wait_queue *q, struct wait_entry *e, u32 state, ktime_t deadline);
 
 #define wait_event_state_(q, cond, state, deadline)                                                                    \
@@ -83,7 +87,10 @@ int wait_event_step(struct wait_queue *q, struct wait_entry *e, u32 state, ktime
 		ret_;                                                                                                  \
 	})
 
-/* wait_event: not interruptible. The others return 0, -ERESTARTSYS (a signal), -ETIME (deadline, absolute monotonic ns). */
+/*
+ * wait_event: not interruptible. The others return 0, -ERESTARTSYS (a signal), -ETIME (deadline, absolute monotonic
+ * ns).
+ */
 #define wait_event(q, cond) ((void)wait_event_state_(q, cond, TASK_UNINTERRUPTIBLE, KTIME_NEVER))
 #define wait_event_killable(q, cond) wait_event_state_(q, cond, TASK_KILLABLE, KTIME_NEVER)
 #define wait_event_interruptible(q, cond) wait_event_state_(q, cond, TASK_INTERRUPTIBLE, KTIME_NEVER)

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * AF_INET and AF_INET6 inside the kernel: streams and datagrams between two sockets of this sandbox. There are no packets: a
- * stream is two byte rings, a datagram goes straight into the receiver's queue. Both families share everything but the form of
- * addresses: inside, an address is always of IPv6, those of IPv4 mapped (::ffff:a.b.c.d).
+ * AF_INET and AF_INET6 inside the kernel: streams and datagrams between two sockets of this sandbox. There are no
+ * packets: a stream is two byte rings, a datagram goes straight into the receiver's queue. Both families share
+ * everything but the form of addresses: inside, an address is always of IPv6, those of IPv4 mapped (::ffff:a.b.c.d).
  *
- * inet_route() decides where an address leads; all that is not local has no route. Sockets of the host will hang in there.
+ * inet_route() decides where an address leads; all that is not local has no route. Sockets of the host will hang in
+ * there.
  *
- * Locks: sk->bind_mutex, sk->recv_mutex, sk->send_mutex (in this order) sleep. tcp_lock (states, peers, accept queues of all
- * streams) > ports_lock > nothing; tcp_lock > sk->lock, wait queues, fasync_lock. tcp_lock is taken once for each connect, accept,
- * shutdown and close, never to send or receive.
+ * Locks: sk->bind_mutex, sk->recv_mutex, sk->send_mutex (in this order) sleep. tcp_lock (states, peers, accept queues
+ * of all streams) > ports_lock > nothing; tcp_lock > sk->lock, wait queues, fasync_lock. tcp_lock is taken once for
+ * each connect, accept, shutdown and close, never to send or receive.
  */
 #ifndef GUEST_NET_INET_H
 #define GUEST_NET_INET_H
@@ -150,8 +151,8 @@ extern const union in_addr6 addr_any4, addr_any6, addr_lo4, addr_lo6;
 bool addr_is_local(const union in_addr6 *a);
 bool addr_is_multicast(const union in_addr6 *a);
 /*
- * Where to send for @to: sets @to->addr to a real address if it is "any", and @from to the source it is reached from if that is
- * "any". 0, -ENETUNREACH, -EINVAL (families that do not meet).
+ * Where to send for @to: sets @to->addr to a real address if it is "any", and @from to the source it is reached from if
+ * that is "any". 0, -ENETUNREACH, -EINVAL (families that do not meet).
  */
 int inet_route(const struct inet_sock *sk, union in_addr6 *to, union in_addr6 *from);
 /* A program's address. @connect: for a destination. 0, -EINVAL, -EAFNOSUPPORT. */

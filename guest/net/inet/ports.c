@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ports: two tables, one for streams and one for datagrams, of all sockets that have a port, whichever family they are of.
+ * Ports: two tables, one for streams and one for datagrams, of all sockets that have a port, whichever family they are
+ * of.
  *
- * A port may be shared as Linux allows it: different addresses; SO_REUSEADDR on all while none listens; SO_REUSEPORT on all of one
- * user; sockets that got it by connecting, to different places.
+ * A port may be shared as Linux allows it: different addresses; SO_REUSEADDR on all while none listens; SO_REUSEPORT on
+ * all of one user; sockets that got it by connecting, to different places.
  */
 #include "net/inet/inet.h"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* /proc/net and /sys/class/net: sockets of AF_INET and AF_INET6, and the interface lo; and what of /proc/sys/net has an effect. */
+/*
+ * /proc/net and /sys/class/net: sockets of AF_INET and AF_INET6, and the interface lo; and what of /proc/sys/net has an
+ * effect.
+ */
 #include "net/inet/inet.h"
 
 #include <gk/pseudo.h>

@@ -2,10 +2,10 @@
 /*
  * Streams: how they come and go.
  *
- * connect() makes both ends at once. The server's end waits in the listener's accept queue and may already be written to. If that
- * queue is full, the client waits among the listener's pending (TCP_SYN_SENT) until accept() makes room. A connection's end knows
- * its peer, and the states change as Linux shows them, but there is no time in them: nothing is under way, so FIN_WAIT1, LAST_ACK,
- * CLOSING and TIME_WAIT are passed at once.
+ * connect() makes both ends at once. The server's end waits in the listener's accept queue and may already be written
+ * to. If that queue is full, the client waits among the listener's pending (TCP_SYN_SENT) until accept() makes room. A
+ * connection's end knows its peer, and the states change as Linux shows them, but there is no time in them: nothing is
+ * under way, so FIN_WAIT1, LAST_ACK, CLOSING and TIME_WAIT are passed at once.
  */
 #include "net/inet/inet.h"
 
@@ -248,8 +248,8 @@ int tcp_wait_connect(struct inet_sock *sk, ktime_t deadline)
 }
 
 /*
- * bind_mutex held. A connection that failed or was given up: @sk is as new, but for the port it was bound to. Whoever still waits
- * for that connection sees from sk->attempt that it will never be.
+ * bind_mutex held. A connection that failed or was given up: @sk is as new, but for the port it was bound to. Whoever
+ * still waits for that connection sees from sk->attempt that it will never be.
  */
 static void forget(struct inet_sock *sk)
 {
@@ -399,7 +399,10 @@ int tcp_connect(struct socket *s, const struct sockaddr_any *addr, u32 len, bool
 		ret = begin_connect(sk, addr, len);
 		fresh = true;
 	}
-	/* As Linux: who does not wait never hears the end from the first call, and "already" only while there is no end. */
+	/*
+	 * As Linux: who does not wait never hears the end from the first call, and "already" only while there is no
+	 * end.
+	 */
 	if (!ret && nonblock && (fresh || READ_ONCE(sk->state) == TCP_SYN_SENT))
 		ret = fresh ? -EINPROGRESS : -EALREADY;
 	if (!ret) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Streams: sending, receiving, polling. One sender (send_mutex) and one receiver (recv_mutex) for each direction at a time, with
- * the ring of bytes between them; neither lock is held while sleeping. How much may lie in the ring follows from the buffer sizes
- * of both ends.
+ * Streams: sending, receiving, polling. One sender (send_mutex) and one receiver (recv_mutex) for each direction at a
+ * time, with the ring of bytes between them; neither lock is held while sleeping. How much may lie in the ring follows
+ * from the buffer sizes of both ends.
  */
 #include "net/inet/inet.h"
 
@@ -68,7 +68,10 @@ static void tell_urgent(struct inet_sock *peer)
 	fasync_notify(&peer->fasync, FASYNC_IN);
 }
 
-/* Does @peer answer more data with a reset, because it is closed, or has said that it neither reads nor writes any more? */
+/*
+ * Does @peer answer more data with a reset, because it is closed, or has said that it neither reads nor writes any
+ * more?
+ */
 static bool unwanted(const struct inet_sock *peer)
 {
 	return READ_ONCE(peer->dead) ||
@@ -228,8 +231,8 @@ static void look_at_end(struct inet_sock *sk, struct recv_state *r)
 }
 
 /*
- * recv_mutex held. How many bytes can be read in one go; the urgent byte ends a read before it, and is left out unless it is to be
- * inline (then *drop).
+ * recv_mutex held. How many bytes can be read in one go; the urgent byte ends a read before it, and is left out unless
+ * it is to be inline (then *drop).
  */
 static u64 readable(const struct socket *s, struct inet_sock *sk, const struct recv_state *r, bool *drop)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Datagrams. A send goes straight into the queue of the socket that hears the address; if that is full it is lost, as datagrams
- * are. If nobody hears, a connected sender learns so with its next call (ECONNREFUSED).
+ * Datagrams. A send goes straight into the queue of the socket that hears the address; if that is full it is lost, as
+ * datagrams are. If nobody hears, a connected sender learns so with its next call (ECONNREFUSED).
  */
 #include "net/inet/inet.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * AF_NETLINK inside the kernel. A program's request is answered at once, into the queue of its own socket; nothing is ever told
- * unasked, as nothing about the network changes.
+ * AF_NETLINK inside the kernel. A program's request is answered at once, into the queue of its own socket; nothing is
+ * ever told unasked, as nothing about the network changes.
  */
 #ifndef GUEST_NET_NETLINK_H
 #define GUEST_NET_NETLINK_H
@@ -37,7 +37,10 @@ void nl_begin(struct nl_reply *r, u16 type, u16 flags, const void *body, u32 siz
 /* Adds an attribute to the last message. */
 void nl_attr(struct nl_reply *r, u16 type, const void *data, u32 size);
 
-/* NETLINK_ROUTE: the answer to @h, whose whole body (@h->len bytes with the header) was copied. 0 or -errno. netlink/route.c */
+/*
+ * NETLINK_ROUTE: the answer to @h, whose whole body (@h->len bytes with the header) was copied. 0 or -errno.
+ * netlink/route.c
+ */
 int rtnl_request(const struct nlmsghdr *h, struct nl_reply *r);
 
 #endif

@@ -143,8 +143,8 @@ static void put_route(struct nl_reply *r, u16 flags, u8 type, const u8 *dst, u8 
 }
 
 /*
- * How IPv4 gets to @dst on the loopback: not an entry of a table but what came of one, hence "cloned", without a protocol and a scope.
- * Linux names the main table in any case: it holds the local one while nobody has added rules.
+ * How IPv4 gets to @dst on the loopback: not an entry of a table but what came of one, hence "cloned", without a
+ * protocol and a scope. Linux names the main table in any case: it holds the local one while nobody has added rules.
  */
 static void put_answer4(struct nl_reply *r, const u8 *dst)
 {

@@ -2,9 +2,9 @@
 /*
  * AF_UNIX datagrams and sequenced packets: messages with boundaries.
  *
- * A datagram goes to a name or to the peer that connect() or socketpair() set. Its queue takes UNIX_DGRAM_QLEN messages from
- * strangers; two sockets that are each other's peers are limited by the sender's buffer only. A seqpacket socket is connected
- * like a stream and sends to its peer only.
+ * A datagram goes to a name or to the peer that connect() or socketpair() set. Its queue takes UNIX_DGRAM_QLEN messages
+ * from strangers; two sockets that are each other's peers are limited by the sender's buffer only. A seqpacket socket
+ * is connected like a stream and sends to its peer only.
  */
 #include "net/unix/unix.h"
 

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Garbage: sockets that are open only because they are in messages, in queues of such sockets. Nobody can ever receive them.
+ * Garbage: sockets that are open only because they are in messages, in queues of such sockets. Nobody can ever receive
+ * them.
  *
- * unix_gc_lock guards the counts of what is in flight and holds everything still that matters here: a message with files enters
- * its count before its queue, and leaves the count (under the lock) after its queue.
+ * unix_gc_lock guards the counts of what is in flight and holds everything still that matters here: a message with
+ * files enters its count before its queue, and leaves the count (under the lock) after its queue.
  *
- * Candidates are the sockets all of whose file's references are in flight. From each one's count the messages in queues of
- * candidates are taken off; who has some left is in flight somewhere else (in a queue somebody can read, or just being sent or
- * received) and is alive, and so is all that can be reached from it. The rest is garbage: its messages are taken out of the
- * queues and dropped, which closes it.
+ * Candidates are the sockets all of whose file's references are in flight. From each one's count the messages in queues
+ * of candidates are taken off; who has some left is in flight somewhere else (in a queue somebody can read, or just
+ * being sent or received) and is alive, and so is all that can be reached from it. The rest is garbage: its messages
+ * are taken out of the queues and dropped, which closes it.
  *
- * A reader who peeks takes references without changing counts; it passes unix_gc_barrier() before it lets anybody use them.
+ * A reader who peeks takes references without changing counts; it passes unix_gc_barrier() before it lets anybody use
+ * them.
  */
 #include "net/unix/unix.h"
 

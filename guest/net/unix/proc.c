@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* /proc/net/unix: one line for each socket. The walk holds a reference to where it is, so it needs no lock in between. */
+/*
+ * /proc/net/unix: one line for each socket. The walk holds a reference to where it is, so it needs no lock in between.
+ */
 #include "net/unix/unix.h"
 
 #include <gk/pseudo.h>

@@ -2,8 +2,9 @@
 /*
  * AF_UNIX sockets: life, names, options, what all three types share.
  *
- * A name in a file system is an inode of type socket whose inode->sock is the bound socket; abstract names are in a small hash
- * table. Both are guarded by table_lock, and a name is free again when its socket closes (the inode stays, as on Linux).
+ * A name in a file system is an inode of type socket whose inode->sock is the bound socket; abstract names are in a
+ * small hash table. Both are guarded by table_lock, and a name is free again when its socket closes (the inode stays,
+ * as on Linux).
  */
 #include "net/unix/unix.h"
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * AF_UNIX streams: connecting, accepting, sending and receiving bytes. Connecting and accepting serve seqpacket sockets too.
+ * AF_UNIX streams: connecting, accepting, sending and receiving bytes. Connecting and accepting serve seqpacket sockets
+ * too.
  *
- * connect() makes both ends at once: the server's, an embryo, goes into the listener's queue and may already be written to;
- * accept() only gives it a file. A send becomes one or more messages in the peer's queue. A receive joins messages until it is
- * full, but never over a change of the sender's credentials (if those are wanted) or behind descriptors.
+ * connect() makes both ends at once: the server's, an embryo, goes into the listener's queue and may already be written
+ * to; accept() only gives it a file. A send becomes one or more messages in the peer's queue. A receive joins messages
+ * until it is full, but never over a change of the sender's credentials (if those are wanted) or behind descriptors.
  */
 #include "net/unix/unix.h"
 

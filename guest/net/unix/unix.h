@@ -2,10 +2,11 @@
 /*
  * AF_UNIX inside the kernel.
  *
- * Locks: sk->recv_mutex (one reader of a stream) and sk->bind_mutex sleep. unix_gc_lock > sk->lock (two of them: by address) >
- * wait queues. table_lock (names) nests in nothing and nothing in it.
+ * Locks: sk->recv_mutex (one reader of a stream) and sk->bind_mutex sleep. unix_gc_lock > sk->lock (two of them: by
+ * address) > wait queues. table_lock (names) nests in nothing and nothing in it.
  *
- * References: a socket's file holds one, so does a peer pointer, a message (its sender), and an embryo in an accept queue.
+ * References: a socket's file holds one, so does a peer pointer, a message (its sender), and an embryo in an accept
+ * queue.
  */
 #ifndef GUEST_NET_UNIX_H
 #define GUEST_NET_UNIX_H
@@ -106,8 +107,8 @@ static inline struct unix_sock *unix_get(struct unix_sock *sk)
 void unix_put(struct unix_sock *sk);
 struct unix_sock *unix_peer_get(struct unix_sock *sk); /* reference, or NULL */
 /*
- * Pollers of @sk want to hear when @peer's queue has room. They cannot hang on the peer's own wait queue, which may go before
- * they do; so one relay does. sk->lock held by the second.
+ * Pollers of @sk want to hear when @peer's queue has room. They cannot hang on the peer's own wait queue, which may go
+ * before they do; so one relay does. sk->lock held by the second.
  */
 void unix_relay_set(struct unix_sock *sk, struct unix_sock *peer);
 struct unix_sock *unix_relay_clear(struct unix_sock *sk); /* the reference that was held, or NULL */
@@ -126,7 +127,10 @@ void unix_set_peer_cred(struct unix_sock *sk);
 void unix_copy_peer_cred(struct unix_sock *to, const struct unix_sock *from);
 
 /* unix/msg.c: messages and queues */
-/* Room for @len bytes charged to @sk, which waits for it until @deadline. ERR_PTR: -EAGAIN, -EINTR..., -EPIPE, -ENOBUFS. */
+/*
+ * Room for @len bytes charged to @sk, which waits for it until @deadline. ERR_PTR: -EAGAIN, -EINTR..., -EPIPE,
+ * -ENOBUFS.
+ */
 struct unix_msg *unix_msg_new(struct unix_sock *sk, u32 len, ktime_t deadline);
 void unix_msg_free(struct unix_msg *m);
 /* sk->lock held. */
@@ -135,7 +139,9 @@ void unix_unqueue(struct unix_sock *sk, struct unix_msg *m);
 void unix_purge(struct unix_sock *sk);
 /* Gives the message the files and credentials of @scm (which loses them). */
 int unix_attach(struct unix_msg *m, struct scm *scm);
-/* Takes the files out of a message that left its queue, or copies those of one that stays (@peek). NULL: none, ERR_PTR. */
+/*
+ * Takes the files out of a message that left its queue, or copies those of one that stays (@peek). NULL: none, ERR_PTR.
+ */
 struct scm_files *unix_detach_files(struct unix_msg *m, bool peek);
 /* Files, credentials to the program. */
 void unix_put_control(struct unix_sock *sk, struct sock_msg *out, struct scm_files *files, const struct ucred *cred);

@@ -68,7 +68,10 @@ void shim_exhaust(int (*op)(void *arg), void (*undo)(void *arg), void *arg, bool
 void shim_shrink(void);
 
 /* ---- user.c ---- */
-/* The pages of [addr, addr + len) have to be faulted in first; @bad: cannot be. One such range at a time, for this thread. */
+/*
+ * The pages of [addr, addr + len) have to be faulted in first; @bad: cannot be. One such range at a time, for this
+ * thread.
+ */
 void shim_absent(const void *addr, size_t len, bool bad);
 
 #endif

@@ -100,8 +100,8 @@ static void size_pool(struct user_backend *ub)
 }
 
 /*
- * Has the host refused something lately? Then the spaces there are have to do; those that wait for one ask again all the
- * time, so now and then it is tried anew.
+ * Has the host refused something lately? Then the spaces there are have to do; those that wait for one ask again all
+ * the time, so now and then it is tried anew.
  */
 static bool refused(struct user_backend *ub)
 {

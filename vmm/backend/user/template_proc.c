@@ -171,9 +171,10 @@ static void __attribute__((noreturn)) child(struct user_backend *ub)
 	int ret = map_all(ub);
 
 	/*
-	 * Out of reach of the terminal's signals. Not setsid(): with automatic task groups the spaces would be a scheduling group
-	 * apart from the VMM, and Linux 6.18 keeps other tasks off their CPUs for many seconds while two groups wake each other
-	 * at a high rate (measured: gaps of 5 s; 0.5 s within one group, which is what the same storm does without a sandbox).
+	 * Out of reach of the terminal's signals. Not setsid(): with automatic task groups the spaces would be a
+	 * scheduling group apart from the VMM, and Linux 6.18 keeps other tasks off their CPUs for many seconds while
+	 * two groups wake each other at a high rate (measured: gaps of 5 s; 0.5 s within one group, which is what the
+	 * same storm does without a sandbox).
 	 */
 	setpgid(0, 0);
 	prctl(PR_SET_NAME, "umbra-space");

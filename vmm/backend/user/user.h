@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The `user` backend, VMM side: its own declarations. ctl.h has what is shared with the spaces, and how far it may be trusted.
+ * The `user` backend, VMM side: its own declarations. ctl.h has what is shared with the spaces, and how far it may be
+ * trusted.
  */
 #ifndef UMBRA_USER_H
 #define UMBRA_USER_H
@@ -111,8 +112,8 @@ void pool_collect(struct user_backend *ub);
 /* The same, and tops the pool up. */
 void pool_run(struct user_backend *ub);
 /*
- * A process has died: 1 ours and expected, or perhaps a space of which the template has not told us yet: then it is looked at when
- * that comes; 0 not ours; -1 ours and unexpected (the sandbox is ended).
+ * A process has died: 1 ours and expected, or perhaps a space of which the template has not told us yet: then it is
+ * looked at when that comes; 0 not ours; -1 ours and unexpected (the sandbox is ended).
  */
 int pool_child_died(struct user_backend *ub, pid_t pid, int wait_status);
 void pool_kill_all(struct user_backend *ub);

@@ -231,7 +231,9 @@ static void bind_to(uint32_t i, uint64_t root, uint64_t family)
 	xchg(&CTL->root[i], root);
 }
 
-/* Under space_lock. Sends the least recently used idle space to its keeper for cleaning, if no blank one comes anyway. */
+/*
+ * Under space_lock. Sends the least recently used idle space to its keeper for cleaning, if no blank one comes anyway.
+ */
 static void reclaim(void)
 {
 	bool refused = READ_ONCE(CTL->refused);
@@ -427,7 +429,9 @@ static void flush_other(struct ctl_space *sp, uint64_t start, uint64_t len, uint
 	if (!__atomic_load_n(&sp->active, __ATOMIC_SEQ_CST))
 		return;
 	keeper_command(sp, KEEPER_DRAIN);
-	/* Looks again now and then: a space that is left at this moment may be cleaned and end, and its keeper with it. */
+	/*
+	 * Looks again now and then: a space that is left at this moment may be cleaned and end, and its keeper with it.
+	 */
 	while (__atomic_load_n(&sp->active, __ATOMIC_SEQ_CST)) {
 		done = load_acquire(&sp->q_done);
 		if ((int32_t)(done - seq) >= 0)
