@@ -7,7 +7,7 @@ set -e
 packages="gcc binutils libc6-dev libcmocka-dev meson ninja-build pkg-config python3"
 
 if [ "$1" = check ] && [ "$(id -u)" = 0 ] && grep -q "^VERSION_CODENAME=bookworm" /etc/os-release 2>/dev/null; then
-	packages="$packages libpython3.11-testsuite"
+	packages="$packages gdb libpython3.11-testsuite nano sqlite3 xz-utils"
 fi
 
 missing=

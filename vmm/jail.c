@@ -71,6 +71,13 @@ void jail_limits(void)
 
 		if (getrlimit((__rlimit_resource_t)raise[i], &l) < 0)
 			continue;
+		/* The guest kernel ends a program at its limit; the host's, for a whole space, is to come after that. */
+		if (raise[i] == RLIMIT_CPU && l.rlim_max != RLIM_INFINITY) {
+			const struct rlimit later = {l.rlim_max + 1, l.rlim_max + 1};
+
+			if (setrlimit(RLIMIT_CPU, &later) == 0)
+				continue;
+		}
 		l.rlim_cur = l.rlim_max;
 		(void)setrlimit((__rlimit_resource_t)raise[i], &l);
 	}
