@@ -30,7 +30,9 @@ rm -r few
 
 # Limits of programs are those of the guest kernel's: the first program has them too.
 is "CPU time" "$(ulimit -S -t 1; sentence "$UMBRA" do -- sh -c 'while :; do :; done')" "152 "
-is "CPU time, hard" "$(ulimit -t 1; sentence "$UMBRA" do -- sh -c 'while :; do :; done')" "137 "
+# The hard one: who may not raise it has the host's, for the space, in the same second.
+hard=$(ulimit -t 1; sentence "$UMBRA" do -- sh -c 'while :; do :; done')
+case $hard in "137 " | "125 umbra: space "*"ulimit -t)") ;; *) fail "CPU time, hard: got '$hard'" ;; esac
 
 has "$(ulimit -v 30000000; sentence "$UMBRA" do --memory 24G -- true)" "125 umbra: cannot start the guest: Cannot allocate memory (see ulimit -v"
 has "$(ulimit -d 1000; sentence "$UMBRA" do -- true)" "125 umbra: cannot make the file server: Cannot allocate memory (see ulimit -v and -d"

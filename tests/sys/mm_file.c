@@ -3,7 +3,6 @@
  * Mapped files: shared and private, together with read and write, beyond the end, truncated under the mapping, msync.
  */
 #include <sys/stat.h>
-
 #include <sys/vfs.h>
 
 #include "mm.h"
